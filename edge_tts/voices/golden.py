@@ -1,0 +1,65 @@
+"""The golden utterance: a voice that does not reproduce it is damaged, silent or off, whatever its checksums say."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_tts.audio.chunk import Samples
+from edge_tts.errors import BundleError
+from edge_tts.sentence import Break, Sentence, Word
+from edge_tts.voices.base import ChunkPlan, Delivery, Sampling, Voice
+from edge_tts.voices.bundle import Golden
+
+FLOOR_DB = -70.0
+DURATION_TOLERANCE = 0.05
+
+
+def golden_sentence(phonemes: str) -> Sentence:
+    """The sentence that a Golden's phonemes stand for (see Golden.phonemes)."""
+    ending = phonemes[-1] if phonemes[-1:] in {".", "?", "!"} else "."
+    groups = [tuple(group.split()) for group in phonemes.rstrip(".?! ").split("|")]
+    words = [Word(text="-".join(group).lower(), phones=group) for group in groups if group]
+    last = words.pop()
+    return Sentence((*words, Word(last.text, last.phones, Break.MAJOR)), ending=ending)
+
+
+def speak(voice: Voice, sentence: Sentence) -> Samples:
+    """The whole sentence, shape [n]; chunks must be exact or the overlap is left in place."""
+    session = voice.open(sentence, Delivery(sampling=Sampling(seed=0)), ChunkPlan())
+    chunks = [chunk.samples for chunk in session]
+    return np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
+
+
+def levels_db(samples: Samples, sample_rate: int) -> tuple[float, ...]:
+    """RMS level of each full 100 ms, in dB relative to full scale, not below -70."""
+    size = sample_rate // 10
+    frames = samples[: len(samples) // size * size].reshape(-1, size).astype(np.float64)
+    levels = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-12)
+    return tuple(round(float(level), 1) for level in np.maximum(levels, FLOOR_DB))
+
+
+def make_golden(voice: Voice, phonemes: str) -> Golden:
+    """What `voice` makes of `phonemes` now, for its voice.json."""
+    samples = speak(voice, golden_sentence(phonemes))
+    duration = round(1000 * len(samples) / voice.sample_rate)
+    return Golden(phonemes=phonemes, duration_ms=duration, levels_db=levels_db(samples, voice.sample_rate))
+
+
+def check_golden(voice: Voice, golden: Golden) -> None:
+    """Speak the golden utterance and compare. Raises BundleError that says what is off."""
+    samples = speak(voice, golden_sentence(golden.phonemes))
+    if not np.all(np.isfinite(samples)):
+        raise BundleError(f"{voice.name} ({voice.precision}): the golden utterance has NaN or infinite samples")
+    if len(samples) == 0 or float(np.max(np.abs(samples))) < 1e-3:
+        raise BundleError(f"{voice.name} ({voice.precision}): the golden utterance is silent")
+    duration = 1000 * len(samples) / voice.sample_rate
+    if abs(duration - golden.duration_ms) > DURATION_TOLERANCE * golden.duration_ms:
+        raise BundleError(
+            f"{voice.name} ({voice.precision}): the golden utterance lasts {duration:.0f} ms instead of {golden.duration_ms}"
+        )
+    levels = levels_db(samples, voice.sample_rate)
+    count = min(len(levels), len(golden.levels_db))
+    difference = np.subtract(levels[:count], golden.levels_db[:count])
+    worst = float(np.sqrt(np.mean(difference**2)))
+    if worst > golden.tolerance_db:
+        raise BundleError(f"{voice.name} ({voice.precision}): the golden utterance's level is off by {worst:.1f} dB")

@@ -1,0 +1,29 @@
+"""onnxruntime sessions with the options a small board wants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnxruntime as ort
+
+from edge_tts.errors import BundleError
+
+THREAD_SPINNING = "session.intra_op.allow_spinning"
+
+
+def open_session(path: Path, threads: int = 1) -> ort.InferenceSession:
+    """Open an ONNX file on the CPU with `threads` threads that sleep while there is nothing to do.
+
+    Raises BundleError naming the file when onnxruntime refuses it.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry(THREAD_SPINNING, "0")
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises classes of its own that share no public root
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BundleError(f"{path}: onnxruntime cannot load it: {reason}") from error
