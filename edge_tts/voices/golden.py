@@ -48,18 +48,17 @@ def make_golden(voice: Voice, phonemes: str) -> Golden:
 def check_golden(voice: Voice, golden: Golden) -> None:
     """Speak the golden utterance and compare. Raises BundleError that says what is off."""
     samples = speak(voice, golden_sentence(golden.phonemes))
+    who = f"{voice.name} ({voice.precision}): the golden utterance"
     if not np.all(np.isfinite(samples)):
-        raise BundleError(f"{voice.name} ({voice.precision}): the golden utterance has NaN or infinite samples")
+        raise BundleError(f"{who} has NaN or infinite samples")
     if len(samples) == 0 or float(np.max(np.abs(samples))) < 1e-3:
-        raise BundleError(f"{voice.name} ({voice.precision}): the golden utterance is silent")
+        raise BundleError(f"{who} is silent")
     duration = 1000 * len(samples) / voice.sample_rate
     if abs(duration - golden.duration_ms) > DURATION_TOLERANCE * golden.duration_ms:
-        raise BundleError(
-            f"{voice.name} ({voice.precision}): the golden utterance lasts {duration:.0f} ms instead of {golden.duration_ms}"
-        )
+        raise BundleError(f"{who} lasts {duration:.0f} ms instead of {golden.duration_ms}")
     levels = levels_db(samples, voice.sample_rate)
     count = min(len(levels), len(golden.levels_db))
     difference = np.subtract(levels[:count], golden.levels_db[:count])
-    worst = float(np.sqrt(np.mean(difference**2)))
-    if worst > golden.tolerance_db:
-        raise BundleError(f"{voice.name} ({voice.precision}): the golden utterance's level is off by {worst:.1f} dB")
+    off = float(np.sqrt(np.mean(difference**2)))
+    if off > golden.tolerance_db:
+        raise BundleError(f"{who}'s level is off by {off:.1f} dB")

@@ -1,0 +1,103 @@
+"""The bounded queue between the sources and the synthesis worker: most urgent first, oldest first among equals."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from edge_tts.errors import QueueFull
+from edge_tts.request import Priority, SpeechRequest
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What putting a request into the queue led to."""
+
+    position: int
+    """Requests that will be spoken before it."""
+    dropped: SpeechRequest | None = None
+    """The request that had to make room."""
+
+
+class RequestQueue:
+    """Holds at most `size` waiting requests. Thread-safe.
+
+    When full, the oldest request of the lowest priority makes room; an alarm never does, and is admitted even
+    beyond `size` when nothing but alarms is waiting (up to twice the size, after which alarms are refused too).
+    """
+
+    def __init__(self, size: int = 64) -> None:
+        self._size = size
+        self._waiting: list[SpeechRequest] = []
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def put(self, request: SpeechRequest) -> Admission:
+        """Queue `request`. Raises QueueFull when all that waits matters more than it does."""
+        with self._changed:
+            dropped = self._make_room(request) if len(self._waiting) >= self._size else None
+            position = sum(1 for other in self._waiting if other.priority >= request.priority)
+            self._waiting.insert(position, request)
+            self._changed.notify()
+            return Admission(position, dropped)
+
+    def _make_room(self, request: SpeechRequest) -> SpeechRequest | None:
+        lowest = min(other.priority for other in self._waiting)
+        if lowest == Priority.ALARM:
+            if request.priority == Priority.ALARM and len(self._waiting) < 2 * self._size:
+                return None
+            raise QueueFull(f"{len(self._waiting)} alarms are waiting; the queue takes no more")
+        if request.priority < lowest:
+            raise QueueFull(f"{len(self._waiting)} more important requests are waiting; try again later")
+        victim = next(other for other in self._waiting if other.priority == lowest)
+        self._waiting.remove(victim)
+        return victim
+
+    def get(self, timeout: float | None = None) -> SpeechRequest | None:
+        """Take the next request; None when `timeout` seconds pass without one or the queue is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed, timeout)
+            return self._waiting.pop(0) if self._waiting and not self._closed else None
+
+    def remove(self, request_id: str | None = None) -> list[SpeechRequest]:
+        """Take out the waiting requests with this id, or all of them with None."""
+        with self._changed:
+            removed = [item for item in self._waiting if request_id is None or item.id == request_id]
+            self._waiting = [item for item in self._waiting if item not in removed]
+            return removed
+
+    def take_expired(self) -> list[SpeechRequest]:
+        """Take out the waiting requests whose time to live is over."""
+        with self._changed:
+            expired = [item for item in self._waiting if item.expired]
+            self._waiting = [item for item in self._waiting if not item.expired]
+            return expired
+
+    def close(self) -> None:
+        """Let `get` return None from now on."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def __len__(self) -> int:
+        with self._changed:
+            return len(self._waiting)
+
+
+class RecentIds:
+    """Remembers the ids of the last `window` seconds, so that a request delivered twice is spoken once."""
+
+    def __init__(self, window: float = 60.0, capacity: int = 4096) -> None:
+        self._window = window
+        self._capacity = capacity
+        self._seen: OrderedDict[str, float] = OrderedDict()
+
+    def is_duplicate(self, request_id: str, now: float) -> bool:
+        """Whether `request_id` was asked about within the window; asking remembers it."""
+        while self._seen and (len(self._seen) > self._capacity or now - next(iter(self._seen.values())) > self._window):
+            self._seen.popitem(last=False)
+        if request_id in self._seen:
+            return True
+        self._seen[request_id] = now
+        return False
