@@ -1,4 +1,6 @@
-"""The bounded queue between the sources and the synthesis worker: most urgent first, oldest first among equals."""
+"""The bounded queue between the sources and the synthesis worker: most urgent first, oldest first among equals.
+
+A request that interrupts goes before those of its own priority that do not."""
 
 from __future__ import annotations
 
@@ -37,10 +39,16 @@ class RequestQueue:
         """Queue `request`. Raises QueueFull when all that waits matters more than it does."""
         with self._changed:
             dropped = self._make_room(request) if len(self._waiting) >= self._size else None
-            position = sum(1 for other in self._waiting if other.priority >= request.priority)
+            position = sum(1 for other in self._waiting if self._goes_before(other, request))
             self._waiting.insert(position, request)
             self._changed.notify()
             return Admission(position, dropped)
+
+    @staticmethod
+    def _goes_before(waiting: SpeechRequest, arriving: SpeechRequest) -> bool:
+        if arriving.interrupt and not waiting.interrupt:
+            return waiting.priority > arriving.priority
+        return waiting.priority >= arriving.priority
 
     def _make_room(self, request: SpeechRequest) -> SpeechRequest | None:
         lowest = min(other.priority for other in self._waiting)
@@ -64,7 +72,7 @@ class RequestQueue:
         """Take out the waiting requests with this id, or all of them with None."""
         with self._changed:
             removed = [item for item in self._waiting if request_id is None or item.id == request_id]
-            self._waiting = [item for item in self._waiting if item not in removed]
+            self._waiting = [item for item in self._waiting if not any(item is other for other in removed)]
             return removed
 
     def take_expired(self) -> list[SpeechRequest]:

@@ -9,7 +9,7 @@ from edge_tts.request import SettingsChange, SpeechRequest
 
 
 class RequestHandler(Protocol):
-    """The daemon as its sources see it. All methods are thread-safe and return at once."""
+    """The daemon as its sources see it. All methods are thread-safe; all but `apply` return at once."""
 
     def submit(self, request: SpeechRequest) -> None:
         """Queue a request. Its fate comes back through the source's `publish`: accepted, or failed with a code."""
@@ -18,7 +18,10 @@ class RequestHandler(Protocol):
         """Cancel one request, or with None everything playing and waiting. Returns how many were cancelled."""
 
     def apply(self, change: SettingsChange) -> None:
-        """Change volume, rate, pitch or voice for requests to come. Raises BadRequest (UnknownVoice, …)."""
+        """Change volume, rate, pitch or voice for requests to come; loads a voice that is new.
+
+        Raises UnknownVoice or BundleError, and then changes nothing.
+        """
 
     def state(self) -> State:
         """What the daemon is doing now."""
