@@ -1,0 +1,28 @@
+"""What every language's front end offers: text in, sentences of phones out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from edge_tts.sentence import Sentence, Word
+
+Inserts = Mapping[str, tuple[Word, ...]]
+"""Words that stand in the text as one private-use character each, already pronounced (SSML's `phoneme`, `say-as`)."""
+
+
+class Phonemizer(Protocol):
+    """One language's front end. Thread-safe: it holds no state but caches."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The BCP 47 tags it answers to, the most exact first."""
+
+    def phonemize(self, text: str) -> list[Sentence]:
+        """The whole text as sentences. Raises NothingToSay when nothing in it can be spoken."""
+
+    def sentences(self, text: str, inserts: Inserts | None = None) -> Iterator[Sentence]:
+        """The same one by one, each worked out when it is asked for.
+
+        Raises NothingToSay at the call, before there is an iterator.
+        """

@@ -1,0 +1,5 @@
+"""The English front end."""
+
+from edge_tts.frontend.english.phonemizer import EnglishPhonemizer
+
+__all__ = ["EnglishPhonemizer"]
