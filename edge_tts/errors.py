@@ -36,6 +36,12 @@ class TextTooLong(BadRequest):
     code = "text_too_long"
 
 
+class LineTooLong(TextTooLong):
+    """A line went on beyond the limit; the rest of it is not read."""
+
+    code = "line_too_long"
+
+
 class InvalidEncoding(BadRequest):
     """The bytes were not valid UTF-8."""
 

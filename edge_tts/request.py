@@ -121,6 +121,14 @@ def decode(payload: bytes) -> str:
         raise InvalidEncoding(f"byte {error.start} is not valid UTF-8; send the text as UTF-8") from error
 
 
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def explain(error: ValidationError) -> str:
     """Put a validation error in one line that names the field."""
     parts = []
@@ -138,6 +146,10 @@ def make_request(fields: dict[str, Any], *, source: str, **internal: Any) -> Spe
     forbidden = INTERNAL_FIELDS & fields.keys()
     if forbidden:
         raise BadRequest(f"{sorted(forbidden)[0]}: unknown field")
+    for name, value in fields.items():
+        # JSON can spell half a surrogate pair, which no UTF-8 output could carry any further.
+        if isinstance(value, str) and not _encodable(value):
+            raise InvalidEncoding(f"{name}: half a surrogate pair; send the text as UTF-8")
     try:
         request = SpeechRequest(**fields, source=source, **internal)
     except ValidationError as error:
@@ -147,6 +159,14 @@ def make_request(fields: dict[str, Any], *, source: str, **internal: Any) -> Spe
     if not request.content.strip():
         raise NothingToSay("the text is empty")
     return request
+
+
+def make_change(fields: dict[str, Any]) -> SettingsChange:
+    """Build a change of settings from wire fields. Raises BadRequest naming the field."""
+    try:
+        return SettingsChange(**fields)
+    except ValidationError as error:
+        raise BadRequest(explain(error)) from error
 
 
 def parse_payload(payload: bytes, *, source: str, **internal: Any) -> SpeechRequest:
@@ -159,6 +179,6 @@ def parse_payload(payload: bytes, *, source: str, **internal: Any) -> SpeechRequ
         return make_request({"text": text}, source=source, **internal)
     try:
         fields = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"not valid JSON: {error}") from error
     return make_request(fields, source=source, **internal)

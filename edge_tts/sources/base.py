@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from edge_tts.events import Event, State
@@ -41,7 +42,10 @@ class RequestSource(Protocol):
         """Carry an event of one of this source's requests back to its sender. Never blocks for long, never raises."""
 
     def report(self, state: State) -> None:
-        """The daemon's state has changed (or a metrics interval passed); sources without a place for it do nothing."""
+        """The daemon's state has changed; sources without a place for it do nothing."""
+
+    def measure(self, metrics: Mapping[str, float | int | str]) -> None:
+        """Take the daemon's counters and timings; sources without a place for them do nothing."""
 
     def stop(self) -> None:
         """Leave in good order; joins its threads within a few seconds."""
