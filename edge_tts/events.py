@@ -33,6 +33,8 @@ class Accepted(Event):
 
     name = "accepted"
     position: int = 0
+    duplicate: bool = False
+    """The id was accepted before, less than a minute ago; it is spoken once."""
 
 
 @dataclass(frozen=True)

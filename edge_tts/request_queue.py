@@ -5,6 +5,7 @@ A request that interrupts goes before those of its own priority that do not."""
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -101,11 +102,17 @@ class RecentIds:
         self._capacity = capacity
         self._seen: OrderedDict[str, float] = OrderedDict()
 
-    def is_duplicate(self, request_id: str, now: float) -> bool:
-        """Whether `request_id` was asked about within the window; asking remembers it."""
-        while self._seen and (len(self._seen) > self._capacity or now - next(iter(self._seen.values())) > self._window):
+    def __contains__(self, request_id: str) -> bool:
+        self._forget(time.monotonic())
+        return request_id in self._seen
+
+    def add(self, request_id: str) -> None:
+        """Remember an id from now on."""
+        self._seen[request_id] = time.monotonic()
+
+    def _forget(self, now: float) -> None:
+        while self._seen:
+            oldest = next(iter(self._seen.values()))
+            if len(self._seen) <= self._capacity and now - oldest <= self._window:
+                return
             self._seen.popitem(last=False)
-        if request_id in self._seen:
-            return True
-        self._seen[request_id] = now
-        return False

@@ -40,6 +40,8 @@ class ChunkPlan:
 
     first_ms: int = 100
     target_ms: int = 800
+    overlap: int = 512
+    """Samples by which a family whose chunks are not exact lets them overlap, to be cross-faded."""
 
 
 class VoiceSession(Protocol):
