@@ -44,7 +44,7 @@ class RequestSource(Protocol):
     def report(self, state: State) -> None:
         """The daemon's state has changed; sources without a place for it do nothing."""
 
-    def measure(self, metrics: Mapping[str, float | int | str]) -> None:
+    def measure(self, numbers: Mapping[str, float]) -> None:
         """Take the daemon's counters and timings; sources without a place for them do nothing."""
 
     def stop(self) -> None:
