@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_tts.audio.sink import AudioSink
 from edge_tts.config import AudioTable, Config, MqttTable
@@ -15,6 +16,9 @@ from edge_tts.sources.base import RequestHandler, RequestSource
 from edge_tts.synthesizer import SpokenPart, Synthesizer
 from edge_tts.voices.base import ChunkPlan
 from edge_tts.voices.store import VoiceStore
+
+if TYPE_CHECKING:
+    from edge_tts.sources.mqtt_client import MqttOptions
 
 WAV_PREFIX = "wav:"
 
@@ -68,19 +72,22 @@ def make_sources(config: Config, handler: RequestHandler) -> list[RequestSource]
     """The broker and the serial ports that the configuration names."""
     sources: list[RequestSource] = []
     if config.mqtt.enabled:
-        sources.append(_mqtt(config.mqtt, config.device.id, handler))
+        from edge_tts.sources.mqtt import MqttSource
+
+        sources.append(MqttSource(mqtt_options(config.mqtt), config.device.id, handler))
     if config.serial:
         from edge_tts.sources.serial_port import SerialSource
 
-        sources += [SerialSource(table.port, table.baud, handler) for table in config.serial]
+        sources += [SerialSource(table.port, handler, baud=table.baud) for table in config.serial]
     return sources
 
 
-def _mqtt(table: MqttTable, device_id: str, handler: RequestHandler) -> RequestSource:
-    from edge_tts.sources.mqtt import MqttOptions, MqttSource, TlsOptions
+def mqtt_options(table: MqttTable) -> MqttOptions:
+    """Where the broker is and how to enter, as the configuration says."""
+    from edge_tts.sources.mqtt_client import MqttOptions, TlsOptions
 
     tls = TlsOptions(ca=table.tls.ca, cert=table.tls.cert, key=table.tls.key) if table.tls else None
-    options = MqttOptions(
+    return MqttOptions(
         host=table.host,
         port=table.port,
         username=table.username,
@@ -88,4 +95,3 @@ def _mqtt(table: MqttTable, device_id: str, handler: RequestHandler) -> RequestS
         tls=tls,
         base_topic=table.base_topic,
     )
-    return MqttSource(options, device_id, handler)
