@@ -118,9 +118,9 @@ def say_command(arguments: argparse.Namespace) -> int:
     config = read_config(arguments, **{"log.level": "warning"})
     _log_as(config)
     daemon = make_daemon(config, FileSink(arguments.output) if arguments.output else None)
-    fields = {"rate": arguments.rate, "pitch": arguments.pitch, "volume": arguments.volume}
+    fields: dict[str, Any] = {"rate": arguments.rate, "pitch": arguments.pitch, "volume": arguments.volume}
     if arguments.text == "-":
-        lines = StdinSource(daemon, sys.stdin, fields)
+        lines = StdinSource(sys.stdin.buffer, daemon, fields)
         _speak(daemon, lines)
         return 1 if lines.failures else 0
     fields["ssml" if arguments.ssml else "text"] = arguments.text
@@ -154,10 +154,9 @@ def voices_command(arguments: argparse.Namespace) -> int:
 
 def devices_command(arguments: argparse.Namespace) -> int:
     """edge-ttsd devices"""
-    from edge_tts.audio.devices import devices
+    from edge_tts.audio.devices import query
 
-    read_config(arguments)
-    found = devices()
+    found = query()
     for device in found:
         mark = "*" if device.is_default else " "
         print(f"{mark} {device.index:3d}  {device.name}  {device.host_api}  {device.default_rate:.0f} Hz")

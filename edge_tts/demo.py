@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from edge_tts.audio.devices import devices
+from edge_tts.audio.devices import query
 from edge_tts.config import Config, SerialTable
 from edge_tts.errors import SourceError
 from edge_tts.request import make_request
@@ -58,7 +58,7 @@ def _with_broker(config: Config, stack: contextlib.ExitStack) -> tuple[Config, s
 
 def _with_sound(config: Config) -> tuple[Config, str]:
     """The configuration with WAV files in place of a sound device where there is none, and a remark that says so."""
-    if config.audio.device is not None or devices():
+    if config.audio.device is not None or query():
         return config, ""
     audio = config.audio.model_copy(update={"device": f"wav:{SPOKEN}"})
     return config.model_copy(update={"audio": audio}), " (no sound device was found)"
