@@ -55,9 +55,11 @@ def query() -> list[Device]:
 def choose(devices: Sequence[Device], wanted: str | int | None) -> Device:
     """The device meant by an index, by a name or a part of one, or by None (the system's default).
 
-    A name is compared without regard to case; a whole name goes before a part of one. Raises AudioDeviceError when
-    no device or more than one fits.
+    A name is compared without regard to case; a whole name goes before a part of one, and ALSA before other host
+    APIs. Raises AudioDeviceError when no device or more than one fits.
     """
+    if not devices:
+        raise AudioDeviceError("no sound device was found")
     if wanted is None or wanted == "":
         fitting = [device for device in devices if device.is_default] or list(devices[:1])
     elif isinstance(wanted, int) or wanted.isdecimal():
@@ -66,14 +68,26 @@ def choose(devices: Sequence[Device], wanted: str | int | None) -> Device:
         sought = wanted.casefold()
         fitting = [device for device in devices if device.name.casefold() == sought]
         fitting = fitting or [device for device in devices if sought in device.name.casefold()]
-        same_api = [device for device in fitting if device.host_api == "ALSA"]
-        fitting = same_api or fitting
+        fitting = [device for device in fitting if device.host_api == "ALSA"] or fitting
     if not fitting:
-        what = "no sound device" if wanted in (None, "") else f"no sound device {wanted!r}"
-        raise AudioDeviceError(f"{what}; there is {_names(devices)}")
+        raise AudioDeviceError(f"sound device {wanted!r} was not found; there is {_names(devices)}")
     if len(fitting) > 1:
         raise AudioDeviceError(f"sound device {wanted!r} could be {_names(fitting)}; give more of the name")
     return fitting[0]
+
+
+def alsa_card(wanted: str | int | None) -> tuple[str, str] | None:
+    """The PCM and the card of a name as `aplay -L` prints it, e.g. `sysdefault:CARD=vc4hdmi0`; None for other names.
+
+    PortAudio lists such a PCM without its card, and opens it on the card that the environment's ALSA_CARD names.
+    Raises AudioDeviceError for PCMs that cannot be reached so.
+    """
+    if not isinstance(wanted, str) or not (match := re.fullmatch(r"(\w+):CARD=([^,]+)(,DEV=0)?", wanted)):
+        return None
+    pcm, card = match[1], match[2]
+    if pcm not in ("sysdefault", "default"):
+        raise AudioDeviceError(f"sound device {wanted!r} is out of PortAudio's reach; use 'sysdefault:CARD={card}'")
+    return pcm, card
 
 
 def wake_ms(name: str) -> int:
@@ -92,4 +106,4 @@ def formats(voice_rate: int, device: Device) -> list[tuple[int, int]]:
 
 
 def _names(devices: Sequence[Device]) -> str:
-    return ", ".join(f"{device.index} {device.name!r}" for device in devices) or "none at all"
+    return ", ".join(f"{device.index} {device.name!r}" for device in devices)

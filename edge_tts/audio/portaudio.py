@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import ctypes
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,22 +17,54 @@ from edge_tts.audio.devices import Device
 from edge_tts.audio.ring import PlaybackRing
 from edge_tts.errors import AudioDeviceError
 
+log = logging.getLogger(__name__)
+
 _STALLED_AFTER = 1.5
 """Seconds without a callback after which a device counts as lost."""
 _STORM_SECONDS = 3.0
 _MAX_BLOCK = 8192
 
 
+@cache
+def quiet_libraries() -> list[Callable[..., Any]]:
+    """Send to the debug log what ALSA and JACK otherwise print by the dozen whenever devices are looked for.
+
+    Returns the handlers, which must live as long as the process.
+    """
+    alsa_type = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)
+    jack_type = ctypes.CFUNCTYPE(None, ctypes.c_char_p)
+    on_alsa = alsa_type(lambda file, line, function, error, text: log.debug("ALSA: %s: %r", function.decode(), text))
+    on_jack = jack_type(lambda text: log.debug("JACK: %r", text))
+    for library, setter, handler in (
+        ("libasound.so.2", "snd_lib_error_set_handler", on_alsa),
+        ("libjack.so.0", "jack_set_error_function", on_jack),
+        ("libjack.so.0", "jack_set_info_function", on_jack),
+    ):
+        try:
+            getattr(ctypes.CDLL(library), setter)(handler)
+        except (OSError, AttributeError):
+            log.debug("%s has no %s to quieten", library, setter)
+    return [on_alsa, on_jack]
+
+
 def refresh() -> None:
     """Make PortAudio look for devices again. Only while no stream is open: it would be cut off."""
     import sounddevice
 
+    quiet_libraries()
     # Not sounddevice._initialize: that sends the process's stderr to /dev/null, for ever if the sound server hangs.
     try:
         sounddevice._lib.Pa_Terminate()
         sounddevice._check(sounddevice._lib.Pa_Initialize())
     except sounddevice.PortAudioError as error:
         raise AudioDeviceError(f"PortAudio cannot be initialised: {error}") from error
+
+
+def leave_at_exit() -> None:
+    """Keep the end of the process from waiting for a device that hangs."""
+    import sounddevice
+
+    atexit.unregister(sounddevice._exit_handler)
 
 
 class PlaybackStream:
@@ -96,11 +132,13 @@ class PlaybackStream:
     def _callback(self, out: Samples, frames: int, times: Any, status: Any) -> None:
         self._called = now = time.monotonic()
         self._callbacks += 1
-        self._xruns += bool(status.output_underflow)
         ring = self._ring
         if ring is None:
             out.fill(0.0)
             return
+        if status.output_underflow:
+            self._xruns += 1
+            ring.note_xrun()
         delay = times.outputBufferDacTime - times.currentTime
         if not 0.0 < delay < 10.0:
             delay = self._latency

@@ -99,6 +99,10 @@ class PlaybackRing:
         waiting = self._silence + self.filled if self.filled else 0
         return max(0.0, self._reached[0] - now) + waiting / self.sample_rate
 
+    def note_xrun(self) -> None:
+        """The device itself ran dry: an underrun if that was inside an utterance. For the consumer."""
+        self.underruns += self._is_speaking()
+
     def read(self, out: Samples, audible_at: float) -> None:
         """Fill `out`, shape [n], of which the first sample will be heard at `audible_at` seconds."""
         for start in range(0, len(out), _BLOCK):
@@ -123,11 +127,13 @@ class PlaybackRing:
             self._take(out[done : done + count])
             done += count
             self._reached = (audible_at + done / self.sample_rate, self._tail)
-        ran_dry = done < len(out) and self._open and self._tail > self._base
-        if ran_dry and not self._dry:
-            self.underruns += 1
+        ran_dry = done < len(out) and self._is_speaking()
+        self.underruns += ran_dry and not self._dry
         self._dry = ran_dry
         return done
+
+    def _is_speaking(self) -> bool:
+        return self._open and self._tail > self._base
 
     def _fade(self, out: Samples, done: int, audible_at: float) -> int:
         if self._fade_length == 0:
