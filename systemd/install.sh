@@ -66,7 +66,14 @@ install_program() {
     source=$(mktemp -d)
     trap 'rm -rf "$source"' EXIT
     cp -R "$root/edge_tts" "$root/setup.cfg" "$root/pyproject.toml" "$root/LICENSE" "$root/README.md" "$source"
-    "$root/tools/make_venv.sh" "$opt/venv" "${source}[resample]"
+    # The service cannot see an interpreter in somebody's home (ProtectHome), such as pyenv's.
+    PATH=/usr/local/bin:/usr/bin:/bin "$root/tools/make_venv.sh" "$opt/venv" "${source}[resample]"
+    case $(readlink -f "$opt/venv/bin/python") in
+    /home/* | /root/*)
+        echo "The service cannot use an interpreter in a home folder: name another one with PYTHON=" >&2
+        exit 1
+        ;;
+    esac
     mkdir -p "$opt/venv/share/edge-tts" "$DESTDIR/usr/local/bin"
     ln -sfn ../../../models_int8 "$opt/venv/share/edge-tts/models_int8"
     ln -sfn /opt/edge-tts/venv/bin/edge-ttsd "$DESTDIR/usr/local/bin/edge-ttsd"
