@@ -5,6 +5,7 @@
 # leaves as it is. With --desktop it runs in each user's session instead, where PipeWire or PulseAudio is.
 # With DESTDIR set it only copies files below that folder, as a packager wants it. PACKAGES= (empty) leaves apt out.
 set -eu
+umask 022
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 DESTDIR=${DESTDIR:-}
