@@ -29,6 +29,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between attempts to connect."""
 STABLE_AFTER = 5.0
 """Seconds after which a connection counts as good and the pauses begin small again."""
+LONGEST_SLEEP = 5.0
+"""Seconds between looks at the keep-alive when nothing happens."""
 FAREWELL_TIMEOUT = 2.0
 JOIN_TIMEOUT = 5.0
 MAX_KEPT = 100
@@ -171,7 +173,8 @@ class MqttConnection:
             # Bytes that TLS has decrypted already do not make the socket readable.
             pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
             writing = [sock] if client.want_write() else []
-            readable, _, _ = select.select([sock, self._wakeup], writing, [], 0 if pending else 0.5)
+            wait = min(LONGEST_SLEEP, max(0.05, self._leave_by - time.monotonic()))
+            readable, _, _ = select.select([sock, self._wakeup], writing, [], 0 if pending else wait)
             if self._wakeup in readable:
                 self._wakeup.clear()
             if pending or sock in readable:
@@ -241,7 +244,8 @@ class MqttConnection:
                 log.info("the MQTT broker does not speak MQTT 5; using 3.1.1")
                 self._version = V311
             else:
-                self._complain(f"refused: {reason}{_advice(str(reason))}")
+                entry = reason in ("Not authorized", "Bad user name or password", "Banned")
+                self._complain(f"refused: {reason}{' (check username and password_file in [mqtt])' if entry else ''}")
             return
         if not flags.session_present:
             self._handed_over.clear()
@@ -263,8 +267,11 @@ class MqttConnection:
     def _disconnected(self, _: Client, __: Any, ___: DisconnectFlags, reason: ReasonCode, ____: Any) -> None:
         if self._stopping.is_set():
             return
-        if self.connected:
-            self._complain(f"connection lost: {reason}{_advice(str(reason))}")
+        if self._connected_at is not None:
+            lived = time.monotonic() - self._connected_at
+            taken_over = reason == "Session taken over" or lived < STABLE_AFTER
+            advice = f" (is another board or program called {self._client_id}?)" if taken_over else ""
+            self._complain(f"connection lost: {reason}{advice}")
         elif not self._version_settled:
             # Some brokers hang up on a version they do not know; a version that has worked once is kept.
             self._version = V311 if self._version == V5 else V5
@@ -294,11 +301,3 @@ class MqttConnection:
             if len(self._handed_over) > REMEMBERED:
                 self._handed_over.popitem(last=False)
             client.ack(message.mid, message.qos)
-
-
-def _advice(reason: str) -> str:
-    if reason in ("Not authorized", "Bad user name or password", "Banned"):
-        return " (check username and password_file in [mqtt])"
-    if reason == "Session taken over":
-        return " (another board has the same [device] id)"
-    return ""
