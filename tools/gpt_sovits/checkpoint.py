@@ -78,7 +78,7 @@ class SovitsCheckpoint:
 
 def read_gpt(path: Path) -> GptCheckpoint:
     """Read a .ckpt. Raises CheckpointError for another kind of file or version."""
-    content, _ = _read(path)
+    content, _ = read_content(path)
     weight, model = _parts(path, content)
     if not any(key.startswith("model.") for key in weight):
         kind = "a SoVITS model (.pth)" if "enc_p.text_embedding.weight" in weight else "another kind of checkpoint"
@@ -99,7 +99,7 @@ def read_gpt(path: Path) -> GptCheckpoint:
 
 def read_sovits(path: Path) -> SovitsCheckpoint:
     """Read a .pth. Raises CheckpointError for another kind of file or version."""
-    content, head = _read(path)
+    content, head = read_content(path)
     weight, model = _parts(path, content)
     if any(key.startswith("model.") for key in weight):
         raise CheckpointError(f"{path}: this is a GPT model (.ckpt), not a SoVITS model (.pth)")
@@ -154,7 +154,7 @@ def _parts(path: Path, content: dict[str, Any]) -> tuple[dict[str, Tensor], dict
     return {str(key): value for key, value in weight.items() if isinstance(value, Tensor)}, model
 
 
-def _read(path: Path) -> tuple[dict[str, Any], bytes]:
+def read_content(path: Path) -> tuple[dict[str, Any], bytes]:
     """The file's dict, with HParams as dicts, and its first two bytes."""
     try:
         data = bytearray(path.read_bytes())
