@@ -1,0 +1,136 @@
+"""The token model: rows of embeddings in, logits of the next semantic token out, over a key/value cache of ours.
+
+One graph does both the prefill and the steps. The cache lives here in buckets, so that a step copies nothing but one
+new row per head; how rows, mask and cache are laid out is described in tools/gpt_sovits/export.py.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from edge_tts.voices.gpt_sovits.settings import Array, Style, T2sSettings, Tables
+
+MASKED = np.float32(-1e4)
+
+
+class TokenModel:
+    """A loaded token model. `begin` opens a sentence."""
+
+    def __init__(self, session: ort.InferenceSession, settings: T2sSettings, tables: Tables) -> None:
+        self.session = session
+        self.settings = settings
+        self._tables = tables
+
+    def text_rows(self, phones: npt.NDArray[np.int64], style: Style) -> Array:
+        """The reference's and the sentence's phones embedded, before positions: [phones, width]."""
+        sentence = self._tables.phone_rows[phones].astype(np.float32) + self._tables.phone_bias
+        return np.concatenate([style.ref_rows, sentence])
+
+    def audio_rows(self, tokens: npt.NDArray[np.int64], position: int) -> Array:
+        """Tokens embedded, the first one standing at `position`: [tokens, width]."""
+        rows = self._tables.audio_rows[tokens].astype(np.float32)
+        placed: Array = rows + self._tables.audio_scale * positions(position, len(tokens), self.settings.width)
+        return placed
+
+    def begin(self, text: Array, prompt: npt.NDArray[np.int64], options: ort.RunOptions | None = None) -> TokenSequence:
+        """A sentence that has read its text rows (before positions) and the prompt's tokens."""
+        placed = text + self._tables.text_scale * positions(0, len(text), self.settings.width)
+        rows = np.concatenate([placed, self.audio_rows(prompt, 0)])
+        return TokenSequence(self, rows, len(text), options)
+
+
+class TokenSequence:
+    """A sentence being generated: `logits` for the next token, and `append` to go on with the one chosen."""
+
+    def __init__(self, model: TokenModel, rows: Array, text: int, options: ort.RunOptions | None = None) -> None:
+        """Read all `rows`, of which the first `text` are phones and the others the prompt's tokens."""
+        self._model = model
+        self._settings = settings = model.settings
+        self._options = options
+        self._tokens = len(rows) - text
+        total = sum(settings.heads)
+        self._row = np.zeros((1, settings.width), np.float32)
+        self._new_keys = np.zeros((total, 1, settings.head_width), np.float32)
+        self._new_values = np.zeros_like(self._new_keys)
+        self._logits = np.zeros((1, settings.vocabulary), np.float32)
+        self._keys = self._values = np.zeros((total, 0, settings.head_width), np.float32)
+        self._filled = 0
+        self._resize(settings.bucket)
+        feeds = {"rows": rows, "mask": prefill_mask(len(rows), text, settings.bucket), **self._layers()}
+        logits, keys, values = model.session.run(("logits", "new_k", "new_v"), feeds, options)
+        self._logits[:] = logits
+        self._keep(keys, values)
+
+    @property
+    def logits(self) -> Array:
+        """Raw scores [vocabulary] of the next token; overwritten by `append`."""
+        logits: Array = self._logits[0]
+        return logits
+
+    def append(self, token: int) -> None:
+        """Continue with `token`; `logits` are then those of the one after it."""
+        self._row[:] = self._model.audio_rows(np.array([token]), self._tokens)
+        self._mask[0, : self._filled] = 0
+        self._model.session.run_with_iobinding(self._binding, self._options)
+        self._tokens += 1
+        self._keep(self._new_keys, self._new_values)
+
+    def _keep(self, keys: Array, values: Array) -> None:
+        """Put new rows [heads, n, head_width] into the cache, with room for one more after them."""
+        end = self._filled + keys.shape[1]
+        bucket = self._settings.bucket * math.ceil((end + 1) / self._settings.bucket)
+        if bucket > self._keys.shape[1]:
+            self._resize(bucket)
+        self._keys[:, self._filled : end] = keys
+        self._values[:, self._filled : end] = values
+        self._filled = end
+
+    def _resize(self, bucket: int) -> None:
+        shape = (len(self._keys), bucket, self._settings.head_width)
+        # Zeros, since what a masked column holds is still multiplied, by 0: it may be anything but NaN.
+        keys, values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        keys[:, : self._filled] = self._keys[:, : self._filled]
+        values[:, : self._filled] = self._values[:, : self._filled]
+        self._keys, self._values = keys, values
+        self._mask = np.full((1, bucket + 1), MASKED, np.float32)
+        self._mask[0, -1] = 0
+        self._bind()
+
+    def _bind(self) -> None:
+        """Tell onnxruntime once per bucket where everything lies; a step then converts and allocates nothing."""
+        self._binding = binding = self._model.session.io_binding()
+        for name, array in {"rows": self._row, "mask": self._mask, **self._layers()}.items():
+            binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        for name, array in (("logits", self._logits), ("new_k", self._new_keys), ("new_v", self._new_values)):
+            binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+
+    def _layers(self) -> dict[str, Array]:
+        feeds, first = {}, 0
+        for layer, heads in enumerate(self._settings.heads):
+            feeds[f"k_{layer}"] = self._keys[first : first + heads]
+            feeds[f"v_{layer}"] = self._values[first : first + heads]
+            first += heads
+        return feeds
+
+
+def positions(start: int, count: int, width: int) -> Array:
+    """Sinusoidal positions [count, width] from `start` on: even columns sin, odd columns cos."""
+    frequencies = np.exp(np.arange(0, width, 2, dtype=np.float32) * np.float32(-math.log(10000.0) / width))
+    angles = np.arange(start, start + count, dtype=np.float32)[:, None] * frequencies
+    table = np.empty((count, width), np.float32)
+    table[:, 0::2] = np.sin(angles)
+    table[:, 1::2] = np.cos(angles)
+    return table
+
+
+def prefill_mask(rows: int, text: int, bucket: int) -> Array:
+    """[rows, bucket + rows]: text sees all text and no audio, audio all text and the audio up to itself."""
+    mask = np.full((rows, bucket + rows), MASKED, np.float32)
+    new = mask[:, bucket:]
+    new[:, :text] = 0
+    new[text:, text:] = np.triu(np.full((rows - text, rows - text), MASKED, np.float32), 1)
+    return mask
