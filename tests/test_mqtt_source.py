@@ -18,7 +18,7 @@ from edge_tts.sources import mqtt_connection
 from edge_tts.sources.mqtt import MqttOptions, MqttSource, TlsOptions
 from edge_tts.sources.mqtt_client import new_client, new_properties
 from edge_tts.sources.mqtt_connection import MAX_KEPT, V5, MqttConnection, Outgoing
-from tests.fake_broker import CONNACK, CONNECT, DISCONNECT, PUBACK, PUBLISH, SUBSCRIBE, Connection, FakeBroker
+from tests.fake_broker import CONNACK, CONNECT, DISCONNECT, PUBACK, PUBLISH, SUBACK, SUBSCRIBE, Connection, FakeBroker
 from tests.fake_handler import FakeHandler
 from tests.fakes import poll_until
 
@@ -183,11 +183,14 @@ def test_a_refusal_goes_to_the_response_topic_too(source: MqttSource) -> None:
     assert [event["code"] for event in sent(source, "my/reply")] == ["nothing_to_say"]
 
 
-def test_requests_that_never_end_take_no_memory(source: MqttSource, handler: FakeHandler) -> None:
+def test_requests_that_never_end_take_no_memory(
+    source: MqttSource, handler: FakeHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_tts.sources.mqtt.MAX_REPLIES", 10)
     handler.speaks = False
-    for _ in range(2000):
-        deliver(source, "tts/say", b"hi", ResponseTopic="my/reply")
-    assert len(source._replies) <= 512
+    for number in range(20):
+        deliver(source, "tts/say", b'{"text": "hi", "id": "%d"}' % number, ResponseTopic="my/reply")
+    assert list(source._replies) == [str(number) for number in range(10, 20)]
 
 
 def test_words_are_sent_only_once_at_most(source: MqttSource) -> None:
@@ -328,6 +331,35 @@ def test_an_acknowledgement_follows_the_hand_over_and_a_failure_in_the_daemon_en
         assert done.wait(10)
         started.pop().stop()
     assert order == ["handed over", "acknowledged"] * 2
+
+
+def test_a_connection_that_does_not_last_names_the_likely_cause(
+    handler: FakeHandler, started: list[MqttSource], caplog: pytest.LogCaptureFixture
+) -> None:
+    def script(number: int, connection: Connection) -> None:
+        connection.accept()
+        connection.read_until(SUBSCRIBE)
+        connection.send(DISCONNECT, bytes([0x8E, 0]))
+
+    with FakeBroker(script) as broker, caplog.at_level(logging.WARNING):
+        start(broker.port, handler, started)
+        poll_until(lambda: "(is another board or program called edge-tts-board?)" in caplog.text)
+        started.pop().stop()
+
+
+def test_a_subscription_that_is_refused_is_told(
+    handler: FakeHandler, started: list[MqttSource], caplog: pytest.LogCaptureFixture
+) -> None:
+    def script(number: int, connection: Connection) -> None:
+        connection.accept()
+        packet = connection.read_until(SUBSCRIBE)
+        connection.send(SUBACK, packet.body[:2] + b"\0" + bytes([1, 0x87, 1, 1, 1]))
+        serve_until_gone(connection)
+
+    with FakeBroker(script) as broker, caplog.at_level(logging.WARNING):
+        start(broker.port, handler, started)
+        poll_until(lambda: "does not let us subscribe to tts/board/say: Not authorized" in caplog.text)
+        started.pop().stop()
 
 
 def test_what_was_not_acknowledged_is_sent_again_before_what_came_later(

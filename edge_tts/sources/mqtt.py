@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,8 +22,8 @@ __all__ = ["MqttOptions", "MqttSource", "TlsOptions"]
 
 log = logging.getLogger(__name__)
 
-MAX_REPLIES = 512
-"""Requests with a response topic whose end has not come yet."""
+MAX_REPLIES = 5000
+"""Requests with a response topic whose end has not come yet; more than a queue can be configured to hold."""
 
 
 class MqttSource:
@@ -47,7 +46,7 @@ class MqttSource:
             f"{own}/set": self._set,
         }
         self._lock = threading.Lock()
-        self._replies: OrderedDict[str, tuple[str, bytes | None]] = OrderedDict()
+        self._replies: dict[str, tuple[str, bytes | None]] = {}
         self._connection = MqttConnection(
             options,
             client_id=f"edge-tts-{device_id}",
@@ -116,7 +115,7 @@ class MqttSource:
             with self._lock:
                 self._replies[request.id] = reply
                 if len(self._replies) > MAX_REPLIES:
-                    self._replies.popitem(last=False)
+                    del self._replies[next(iter(self._replies))]
         self._handler.submit(request)
 
     def _stop(self, message: MQTTMessage) -> None:

@@ -7,7 +7,7 @@ import select
 import ssl
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +82,7 @@ class MqttConnection:
         self._kept: dict[str, Outgoing] = {}
         self._lost = 0
         self._in_flight: dict[int, Outgoing] = {}
-        self._handed_over: OrderedDict[int, int] = OrderedDict()
+        self._handed_over: dict[int, int] = {}
         self._version = V5
         self._version_settled = False
         self._connected_at: float | None = None
@@ -288,16 +288,22 @@ class MqttConnection:
             log.warning("the MQTT broker refused a message on %s: %s", message.topic, reason)
 
     def _received(self, client: Client, _: Any, message: MQTTMessage) -> None:
-        # A redelivery has the same packet id, and can only be one if the first delivery got as far as here.
-        fingerprint = hash((message.topic, message.payload))
-        if not (message.dup and self._handed_over.get(message.mid) == fingerprint):
+        if message.qos and self._is_redelivery(message):
+            log.debug("a message on %s was delivered again", message.topic)
+        else:
             try:
                 self._on_message(message)
             except Exception:
                 log.exception("a message on %s could not be handled", message.topic)
-        if message.qos:
-            self._handed_over[message.mid] = fingerprint
-            self._handed_over.move_to_end(message.mid)
-            if len(self._handed_over) > REMEMBERED:
-                self._handed_over.popitem(last=False)
-            client.ack(message.mid, message.qos)
+        client.ack(message.mid, message.qos)
+
+    def _is_redelivery(self, message: MQTTMessage) -> bool:
+        # The same packet id with the same content: the acknowledgement of the first delivery was lost on its way.
+        fingerprint = hash((message.topic, bytes(message.payload)))
+        if message.dup and self._handed_over.get(message.mid) == fingerprint:
+            return True
+        self._handed_over.pop(message.mid, None)
+        self._handed_over[message.mid] = fingerprint
+        if len(self._handed_over) > REMEMBERED:
+            del self._handed_over[next(iter(self._handed_over))]
+        return False
