@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from edge_tts.errors import NothingToSay
 from edge_tts.frontend.base import Inserts
+from edge_tts.frontend.english.abbreviations import ends_sentence
+from edge_tts.frontend.english.homographs import homograph
 from edge_tts.frontend.english.normalize import normalize
-from edge_tts.frontend.letter_to_sound import LetterToSound
-from edge_tts.frontend.lexicon import Lexicon
+from edge_tts.frontend.english.pronounce import Phones, Pronouncer
 from edge_tts.frontend.segment import Segment, segment
+from edge_tts.frontend.symbols import is_vowel
 from edge_tts.sentence import Break, Sentence, Word
 
-LEXICON = Path(__file__).resolve().parent.parent / "data" / "en_us.lexicon"
 _BREAKS = {",": Break.MINOR, ";": Break.MEDIUM, ":": Break.MEDIUM}
-_VOWEL_LETTERS = "aeiou"
-
-WEAK = frozenset(
+_WEAK_FORMS = {
+    "an": ("AH0", "N"),
+    "can": ("K", "AH0", "N"),
+    "for": ("F", "ER0"),
+    "than": ("DH", "AH0", "N"),
+    "to": ("T", "AH0"),
+    "was": ("W", "AH0", "Z"),
+}
+_BEFORE_VOWELS = {"the": ("DH", "IY0"), "to": ("T", "UW0"), "for": ("F", "AO0", "R")}
+_WEAK = frozenset(
     (
         *("a", "an", "the", "of", "to", "for", "and", "or", "nor", "but", "if", "than", "as", "at", "by", "from", "in"),
         *(
@@ -44,64 +51,60 @@ WEAK = frozenset(
         *("could", "would", "should", "will", "shall", "must", "do", "does", "has", "have", "had", "there", "so"),
     )
 )
-"""Function words, which carry no stress inside a phrase."""
+"""Function words: without stress, and some with another vowel, unless a break follows."""
 
 
 class EnglishPhonemizer:
     """The front end for American English."""
 
-    languages = ("en-US", "en")
+    languages: tuple[str, ...] = ("en-US", "en")
 
     def __init__(self) -> None:
-        self._lexicon = Lexicon(LEXICON)
-        self._letter_to_sound = LetterToSound()
-        self._pronounce = lru_cache(maxsize=4096)(self._look_up)
+        self._pronouncer = Pronouncer()
 
     def phonemize(self, text: str) -> list[Sentence]:
+        """The whole text as sentences. Raises NothingToSay when nothing in it can be spoken."""
         return list(self.sentences(text))
 
     def sentences(self, text: str, inserts: Inserts | None = None) -> Iterator[Sentence]:
-        sentences = (
-            self._sentence(words, part)
-            for part in segment(text, lambda word, after: True)
-            if (words := self._words(normalize(part.text)))
-        )
+        """The same one by one. Raises NothingToSay at the call, before there is an iterator."""
+        sentences = self._sentences(text, inserts or {})
         first = next(sentences, None)
         if first is None:
             raise NothingToSay("the text holds no word, number or symbol that can be spoken")
         return itertools.chain((first,), sentences)
 
-    def _sentence(self, words: list[Word], part: Segment) -> Sentence:
-        words[-1] = Word(words[-1].text, words[-1].phones, Break.MAJOR)
-        return Sentence(tuple(words), "." if part.ending == "," else part.ending, part.pause)
-
-    def _words(self, tokens: list[str]) -> list[Word]:
+    def words(self, tokens: Sequence[str], inserts: Inserts | None = None) -> list[Word]:
+        """Normalized tokens as words with their breaks, each pronounced as its neighbours ask."""
         words: list[Word] = []
         for at, token in enumerate(tokens):
             if token in _BREAKS:
-                if words and words[-1].break_after < _BREAKS[token]:
-                    words[-1] = Word(words[-1].text, words[-1].phones, _BREAKS[token])
-                continue
-            following = tokens[at + 1] if at + 1 < len(tokens) else ""
-            phones = self._pronounce(token)
-            if token in WEAK and following and following not in _BREAKS:
-                phones = tuple(phone.replace("1", "0") for phone in phones)
-                if token == "the" and self._pronounce(following)[0][-1].isdigit():
-                    phones = ("DH", "IY0")
-            if phones:
+                if words:
+                    words[-1] = replace(words[-1], break_after=_BREAKS[token])
+            elif inserts and token in inserts:
+                words += inserts[token]
+            elif phones := self._in_context(tokens, at):
                 words.append(Word(token.lower(), phones))
         return words
 
-    def _look_up(self, word: str) -> tuple[str, ...]:
-        phones = self._lexicon.get(word.lower())
-        if phones is None and word.endswith("'s"):
-            stem = self._look_up(word[:-2])
-            phones = (*stem, *_sibilant(stem[-1])) if stem else None
-        return phones or self._letter_to_sound.phones(word)
+    def _sentences(self, text: str, inserts: Inserts) -> Iterator[Sentence]:
+        for part in segment(text, ends_sentence):
+            words = self.words(normalize(part.text, self._pronouncer.is_word), inserts)
+            if words:
+                yield _sentence(words, part)
+
+    def _in_context(self, tokens: Sequence[str], at: int) -> Phones:
+        token = tokens[at]
+        if not token[0].isalpha():
+            return ()
+        phones = homograph(tokens, at) or self._pronouncer.phones(token)
+        if token not in _WEAK or at + 1 == len(tokens) or tokens[at + 1] in _BREAKS:
+            return phones
+        if token in _BEFORE_VOWELS and is_vowel((self._pronouncer.phones(tokens[at + 1]) or phones)[0]):
+            return _BEFORE_VOWELS[token]
+        return _WEAK_FORMS.get(token) or tuple(phone.replace("1", "0") for phone in phones)
 
 
-def _sibilant(last: str) -> tuple[str, ...]:
-    """The phones of a plural or possessive s after a word that ends in this phone."""
-    if last in ("S", "Z", "SH", "ZH", "CH", "JH"):
-        return ("AH0", "Z")
-    return ("S",) if last in ("P", "T", "K", "F", "TH") else ("Z",)
+def _sentence(words: list[Word], part: Segment) -> Sentence:
+    words[-1] = replace(words[-1], break_after=Break.MAJOR)
+    return Sentence(tuple(words), "." if part.ending == "," else part.ending, part.pause)

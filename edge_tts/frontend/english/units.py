@@ -1,0 +1,162 @@
+"""Units of measure: `5 kg`, `20 °C`, `3 m/s²`, and quantities with a percent sign."""
+
+from __future__ import annotations
+
+import re
+
+from edge_tts.frontend.english.numbers import number
+from edge_tts.frontend.english.rules import NUMBER, SIGN, Context, Rule, sign
+
+_PREFIXED = {
+    "m": ("meter", "n µ m c d k"),
+    "g": ("gram", "n µ m k"),
+    "s": ("second", "n µ m"),
+    "A": ("amp", "n µ m k"),
+    "V": ("volt", "n µ m k M"),
+    "W": ("watt", "n µ m k M G"),
+    "Wh": ("watt hour", "m k M G"),
+    "Ah": ("amp hour", "m k"),
+    "VA": ("volt amp", "k M"),
+    "Hz": ("hertz", "m k M G T"),
+    "Pa": ("pascal", "h k M G"),
+    "N": ("newton", "m k M"),
+    "Nm": ("newton meter", "m k"),
+    "J": ("joule", "m k M G"),
+    "F": ("farad", "p n µ m"),
+    "H": ("henry", "n µ m"),
+    "Ω": ("ohm", "m k M G"),
+    "l": ("liter", "µ m c d h"),
+    "L": ("liter", "µ m c d h"),
+    "B": ("byte", "k K M G T P"),
+    "iB": ("bibyte", "K M G T"),
+    "bit": ("bit", "k M G T"),
+    "bps": ("bit per second", "k K M G"),
+    "b/s": ("bit per second", "k M G"),
+    "bar": ("bar", "m"),
+    "cal": ("calorie", "k"),
+    "eV": ("electron volt", "k M G"),
+    "Sv": ("sievert", "µ m"),
+    "Bq": ("becquerel", "k M"),
+    "lm": ("lumen", ""),
+    "lx": ("lux", "k"),
+    "mol": ("mole", "m"),
+    "t": ("ton", "k M"),
+    "sps": ("sample per second", "k M"),
+}
+_PREFIXES = {
+    "p": "pico",
+    "n": "nano",
+    "µ": "micro",
+    "u": "micro",
+    "m": "milli",
+    "c": "centi",
+    "d": "deci",
+    "h": "hecto",
+}
+_PREFIXES |= {"k": "kilo", "K": "kilo", "M": "mega", "G": "giga", "T": "tera", "P": "peta"}
+_BINARY = {"K": "kibi", "M": "mebi", "G": "gibi", "T": "tebi"}
+_OTHER = {
+    **{"°C": "degree celsius", "°F": "degree fahrenheit", "°": "degree", "K": "kelvin", "dB": "decibel", "dBm": "DBM"},
+    **{"min": "minute", "mins": "minute", "h": "hour", "hr": "hour", "hrs": "hour", "d": "day", "wk": "week"},
+    **{"yr": "year", "yrs": "year", "sec": "second", "secs": "second", "msec": "millisecond", "mo": "month"},
+    **{"ft": "foot", "yd": "yard", "mi": "mile", "lb": "pound", "lbs": "pound", "oz": "ounce", "gal": "gallon"},
+    **{"qt": "quart", "pt": "pint", "sq ft": "square foot", "sqm": "square meter", "ha": "hectare", "ac": "acre"},
+    **{"mph": "mile per hour", "kph": "kilometer per hour", "kmph": "kilometer per hour", "rpm": "RPM", "RPM": "RPM"},
+    **{"fps": "frame per second", "FPS": "frame per second", "psi": "PSI", "PSI": "PSI", "ppm": "part per million"},
+    **{"ppb": "part per billion", "atm": "atmosphere", "mmHg": "millimeter of mercury", "hp": "horsepower"},
+    **{"kn": "knot", "kt": "knot", "nmi": "nautical mile", "px": "pixel", "dpi": "DPI", "Mpx": "megapixel"},
+    **{"MP": "megapixel", "cc": "CC", "tsp": "teaspoon", "tbsp": "tablespoon", "bpm": "beat per minute"},
+    **{"cd": "candela", "%": "percent", "‰": "per mille", "kcal": "kilocalorie"},
+    **{"in": "inch", "inch": "inch", "rad": "radian", "deg": "degree", "kWp": "kilowatt peak", "Gal": "gallon"},
+}
+_GLUED = frozenset(("in", "d", "mo", "B", "t", "H", "F", "N", "J", "cd", "pt", "ac", "ha", "MP", "cc", "cal", "rad"))
+"""Read as a unit only where no space stands before it: `5in`, but not `5 in stock`."""
+_UNCHANGED = frozenset(
+    (
+        *("hertz", "celsius", "fahrenheit", "lux", "horsepower", "percent", "mille", "mercury", "peak"),
+        *("CC", "DPI", "PSI", "RPM", "DBM"),
+    )
+)
+_IRREGULAR = {"foot": "feet", "inch": "inches", "henry": "henries", "kelvin": "kelvin", "century": "centuries"}
+_POWERS = {"2": "square", "3": "cubic"}
+
+
+def _build() -> dict[str, str]:
+    units = dict(_OTHER)
+    for symbol, (name, prefixes) in _PREFIXED.items():
+        if symbol != "iB":
+            units.setdefault(symbol, name)
+        for prefix in prefixes.split():
+            table = _BINARY if symbol == "iB" else _PREFIXES
+            full = table[prefix] + ("byte" if symbol == "iB" else name)
+            for spelling in (prefix, "u") if prefix == "µ" else (prefix,):
+                units.setdefault(spelling + symbol, full)
+    del units["bps"], units["sps"]
+    for symbol in ("m", "mm", "cm", "km", "ft", "in", "mi", "yd"):
+        for power, word in _POWERS.items():
+            units[f"{symbol}^{power}"] = units[f"{symbol}{power}"] = f"{word} {units[symbol]}"
+    return units | {"bps": "bit per second", "kmh": "kilometer per hour", "km/hr": "kilometer per hour"}
+
+
+UNITS = _build()
+"""Symbol → name in the singular."""
+ALONE = {symbol: UNITS[symbol] for symbol in ("km", "kg", "cm", "kWh", "kHz", "MHz", "GHz", "mph", "kph", "mAh", "dB")}
+"""Units that are read out without a number before them, in the plural."""
+_SYMBOL = "|".join(re.escape(symbol) for symbol in sorted(UNITS, key=len, reverse=True))
+_END = r"(?![\w^]|['’]\w)"
+UNIT = rf"(?P<space>[ -]?)(?P<unit>{_SYMBOL})(?:/(?P<per>{_SYMBOL})(?P<power>\^2)?)?{_END}"
+_QUANTITY = re.compile(rf"(?P<sign>{SIGN})(?P<number>{NUMBER}){UNIT}")
+_QUANTITY_RANGE = re.compile(rf"(?P<sign>{SIGN})(?P<first>{NUMBER}) ?(?:-|–|—|to|\.\.\.?) ?(?P<number>{NUMBER}){UNIT}")
+_PER = re.compile(
+    rf"(?P<unit>km|m|l|L|kg|g|mg|kWh|MB|GB|MB|ft|gal|mi)/(?P<per>h|s|min|day|L|l|kg|d)(?P<power>\^2)?{_END}"
+)
+_ALONE = re.compile(rf"(?P<unit>{'|'.join(ALONE)})(?P<per>)(?P<power>){_END}")
+
+
+def plural(name: str) -> str:
+    """A unit's name in the plural: the first noun before `per` or `of` carries it."""
+    head, link, tail = re.split(r"( per | of |$)", name, maxsplit=1)
+    words = head.split()
+    if words[-1] in _UNCHANGED:
+        words = [_pluralize(words[0]), *words[1:]] if words[0] == "degree" else words
+    else:
+        words[-1] = _pluralize(words[-1])
+    return " ".join(words) + link + tail
+
+
+def _pluralize(word: str) -> str:
+    return _IRREGULAR.get(word) or (word if word in _UNCHANGED else word + "s")
+
+
+def _name(match: re.Match[str], *, one: bool) -> list[str]:
+    name = UNITS[match["unit"]]
+    words = (name if one else plural(name)).split()
+    if match["per"]:
+        words += ["per", *UNITS.get(match["per"], match["per"]).split()]
+        if match["power"]:
+            words.append("squared")
+    return words
+
+
+def _quantity(match: re.Match[str], context: Context) -> list[str] | None:
+    unit, value = match["unit"], match["number"]
+    if (unit == "K" and not match["space"]) or (match["space"] and unit in _GLUED and not match["per"]):
+        return None
+    if match["space"] == "-" and (len(unit) == 1 and unit.isalpha()):
+        return None
+    if unit == "m" and context.last in ("hour", "hours") and not match["per"]:
+        return [*number(value), "minute" if value == "1" else "minutes"]
+    one = value == "1" or (match["space"] == "-" and "first" not in match.re.groupindex)
+    words = sign(match["sign"])
+    if "first" in match.re.groupindex:
+        words = [*words, *number(match["first"]), "to"]
+    return [*words, *number(value), *_name(match, one=one)]
+
+
+def _per(match: re.Match[str], context: Context) -> list[str]:
+    return _name(match, one=False)
+
+
+QUANTITY_RULES: tuple[Rule, ...] = ((_QUANTITY_RANGE, _quantity), (_QUANTITY, _quantity))
+UNIT_RULES: tuple[Rule, ...] = ((_PER, _per), (_ALONE, _per))
+"""For units that stand alone: `in km/h`."""

