@@ -68,10 +68,11 @@ def reference_phones(source: StyleSource, language: str) -> list[int]:
         return phone_ids(symbols(), source.phones, where)
     if source.text is None or not source.text.strip():
         raise BadReference(f"{where}: give the text that is said in it, or its phones")
-    from edge_tts.voices import gpt_sovits_phones
+    from edge_tts.voices.gpt_sovits.phones import phone_ids as spell
 
+    known = {symbol: number for number, symbol in enumerate(symbols())}
     sentences = phonemizer_for(language).phonemize(source.text)
-    return [phone for sentence in sentences for phone in gpt_sovits_phones.phone_ids(sentence, symbols())]
+    return [int(phone) for sentence in sentences for phone in spell(sentence, known)]
 
 
 def main() -> None:

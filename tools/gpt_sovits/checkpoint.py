@@ -9,7 +9,9 @@ from __future__ import annotations
 import collections
 import io
 import pickle
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,22 @@ _HEADS = {
     b"06": "v2ProPlus",
 }
 _SUPPORTED = "GPT-SoVITS v2, v2Pro and v2ProPlus are supported"
+_DAMAGE = (
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+    struct.error,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zlib.error,
+)
+"""What reading damaged bytes as a zip, a pickle or a tensor may raise."""
 _DTYPES = {
     "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16,
@@ -171,7 +189,7 @@ def read_content(path: Path) -> tuple[dict[str, Any], bytes]:
             content = _unpickle(archive)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    except (zipfile.BadZipFile, pickle.UnpicklingError, KeyError, RuntimeError, ValueError, EOFError) as error:
+    except _DAMAGE as error:
         raise CheckpointError(f"{path}: damaged, or not saved by torch ({error})") from error
     content = _plain(content)
     if not isinstance(content, dict):

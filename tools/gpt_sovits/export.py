@@ -26,7 +26,7 @@ Graphs (voice.json `graphs`; the file is `<graph>.<precision>.onnx`)
 The same t2s graph is prefill and step. The caller keeps two arrays cache_k, cache_v [sum of heads_l, bucket, width] of
 zeros and feeds layer l the contiguous views cache[h : h + heads_l], h being the sum of the heads before it. After a
 run: cache_k[:, filled : filled + n] = new_k, cache_v likewise, filled += n. Columns of the mask: the bucket, then the n
-new rows. A bucket is a multiple of `settings.t2s.bucket` rows; when it is full, copy it into one that is a multiple larger.
+new rows. A bucket is a multiple of `settings.t2s.bucket` rows; when it is full, copy it into one a multiple larger.
     prefill   n = text rows + prompt rows on an empty cache (one bucket, all masked). A text row sees every text row and
               no audio, an audio row every text row and the audio up to itself. Padding rows come first, if any: no
               other row sees them, and their keys and values are not kept
@@ -55,11 +55,11 @@ Streaming. The latent encoder attends over all tokens, so latents made while tok
 approximate those of the finished sentence (with noise weights 13 to 24 dB, whatever the window; no trained voice was
 measured). What a voice says must not depend on when it is played, so latents are defined on a fixed grid: blocks of
 `chunks.tokens`, the last size repeated, from the sentence's first token on. Block [s, e) is encoded once, from tokens
-[max(0, s - left), e + look_ahead), fewer at the sentence's end; flow runs on frames [2s - 8, 2e + 2 * look_ahead) of that
-window (125 dB against all its frames); frames [2s, 2e) are then final. The decoder sees final latents only, so it lags
-`decoder_margin` = 8 frames (120 dB against 11) behind the last final one until the sentence is complete. Streamed and
-whole agree by construction, for any size of audio chunk. A single block as long as the sentence gives the official
-whole-sentence result, exactly; the first sound then follows the last token.
+[max(0, s - left), e + look_ahead), fewer at the sentence's end; flow runs on frames [2s - 8, 2e + 2 * look_ahead) of
+that window (125 dB against all its frames); frames [2s, 2e) are then final. The decoder sees final latents only, so
+it lags `decoder_margin` = 8 frames (120 dB against 11) behind the last final one until the sentence is complete.
+Streamed and whole agree by construction, for any size of audio chunk. A single block as long as the sentence gives
+the official whole-sentence result, exactly; the first sound then follows the last token.
 """
 
 from __future__ import annotations

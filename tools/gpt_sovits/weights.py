@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tools.gpt_sovits.checkpoint import CheckpointError
+
 
 class Weights:
-    """The tensors of a checkpoint below one prefix, as fp32; missing ones raise KeyError with the full name."""
+    """The tensors of a checkpoint below one prefix, as fp32; one that is missing raises CheckpointError."""
 
     def __init__(self, tensors: Mapping[str, Tensor], prefix: str = "") -> None:
         self._tensors = tensors
@@ -21,7 +23,10 @@ class Weights:
         return Weights(self._tensors, self._prefix + "".join(f"{name}." for name in names))
 
     def __getitem__(self, name: str) -> Tensor:
-        return self._tensors[self._prefix + name].float()
+        try:
+            return self._tensors[self._prefix + name].float()
+        except KeyError:
+            raise CheckpointError(f"the checkpoint has no tensor {self._prefix}{name}") from None
 
     def __contains__(self, name: str) -> bool:
         return self._prefix + name in self._tensors
