@@ -42,6 +42,11 @@ class PlaybackRing:
         self._gains: Samples = np.zeros(_BLOCK, np.float32)
 
     @property
+    def capacity(self) -> int:
+        """Samples it can hold."""
+        return len(self._buffer)
+
+    @property
     def filled(self) -> int:
         """Samples waiting to be read."""
         return self._head - self._tail
@@ -128,7 +133,7 @@ class PlaybackRing:
             done += count
             self._reached = (audible_at + done / self.sample_rate, self._tail)
         ran_dry = done < len(out) and self._is_speaking()
-        self.underruns += ran_dry and not self._dry
+        self.underruns += ran_dry and (count > 0 or not self._dry)
         self._dry = ran_dry
         return done
 

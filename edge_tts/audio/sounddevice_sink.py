@@ -52,6 +52,7 @@ class SoundDeviceSink:
         """The ring this utterance was begun in; None outside an utterance."""
         self._resampler: Resampler | None = None
         self._cancelled = False
+        self._began = 0.0
         self._written = 0
         self._heard = 0
 
@@ -86,6 +87,7 @@ class SoundDeviceSink:
         with self._changed:
             self._cancelled, self._ring, self._resampler = False, None, None
             self._rate, self._written, self._heard = sample_rate, 0, 0
+            self._began = time.monotonic()
             self._keeper.use(sample_rate)
             self._await_stream()
             ring = self._keeper.ring
@@ -145,13 +147,17 @@ class SoundDeviceSink:
                 samples = samples[self._ring.write(samples) :]
                 if len(samples) == 0:
                     return True
-                room = min(len(samples), self._ring.sample_rate // 4)
+                room = min(len(samples), self._ring.capacity // 4)
                 self._changed.wait(room / self._ring.sample_rate)
 
     def _await_stream(self) -> None:
         """Wait until this utterance can go on or was cancelled. Raises AudioDeviceError, and then it is over."""
         keeper = self._keeper
-        came = self._changed.wait_for(lambda: self._cancelled or keeper.stopping or keeper.is_ready, self._device_wait)
+        since = max(self._began, keeper.lost_since) if keeper.lost_since else time.monotonic()
+        came = self._changed.wait_for(
+            lambda: self._cancelled or keeper.stopping or keeper.is_ready,
+            max(0.0, since + self._device_wait - time.monotonic()),
+        )
         if self._cancelled:
             return
         if keeper.stopping:

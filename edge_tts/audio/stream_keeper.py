@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 _TICK = 0.25
 _SOON = 0.01
 _BACK_OFF = (0.5, 10.0)
+_STEADY_AFTER = 4.0
+"""Seconds of playing after which a device that was lost counts as back for good."""
 _LAST_FADE = 0.3
 _JOIN_TIMEOUT = 3.0
 
@@ -45,6 +47,8 @@ class StreamKeeper:
         """What the stream plays; it outlives streams and is replaced when the device's rate changes."""
         self.trouble: str | None = None
         """Why there is no stream although one is wanted."""
+        self.lost_since: float | None = None
+        """When the device was lost, monotonic; None once it is back for good."""
         self.volume = volume
         self.stopping = False
         self._device = device
@@ -57,6 +61,7 @@ class StreamKeeper:
         self._stream: PlaybackStream | None = None
         self._rate = sample_rate
         """The speech's rate; the device's own is the ring's."""
+        self._opened_at = 0.0
         self._opened_for = 0
         """The speech's rate when the stream was opened."""
         self._in_use = False
@@ -170,6 +175,8 @@ class StreamKeeper:
             elif self._is_outdated():
                 old = self._detach()
             else:
+                if time.monotonic() - self._opened_at > _STEADY_AFTER:
+                    self.lost_since, self._retry_delay = None, _BACK_OFF[0]
                 return
         self._close(old)
 
@@ -188,10 +195,20 @@ class StreamKeeper:
 
     def _detach(self, trouble: str | None = None) -> PlaybackStream | None:
         with self.changed:
-            stream, self._stream, self.trouble = self._stream, None, trouble
-            self._retry_at = time.monotonic() + (_BACK_OFF[0] if trouble else 0.0)
+            stream, self._stream = self._stream, None
+            self._retry_at = 0.0
+            if trouble is not None:
+                self._note_trouble(trouble)
             self.changed.notify_all()
         return stream
+
+    def _note_trouble(self, trouble: str) -> None:
+        now = time.monotonic()
+        self.trouble = trouble
+        self.lost_since = self.lost_since or now
+        self._retry_at = now + self._retry_delay
+        self._retry_delay = min(2 * self._retry_delay, _BACK_OFF[1])
+        self.changed.notify_all()
 
     @staticmethod
     def _close(stream: PlaybackStream | None) -> None:
@@ -214,12 +231,8 @@ class StreamKeeper:
             if trouble is None:
                 log.warning("%s; waiting for it", error)
             with self.changed:
-                self.trouble = str(error)
-                self._retry_at = time.monotonic() + self._retry_delay
-                self._retry_delay = min(2 * self._retry_delay, _BACK_OFF[1])
-                self.changed.notify_all()
+                self._note_trouble(str(error))
             return
-        self._retry_delay = _BACK_OFF[0]
         if trouble is not None:
             log.info("sound device is back: %s", self.description)
 
@@ -236,4 +249,5 @@ class StreamKeeper:
         stream.play(ring)
         with self.changed:
             self._stream, self._opened_for, self.trouble = stream, rate, None
+            self._opened_at = time.monotonic()
             self.changed.notify_all()
