@@ -17,6 +17,7 @@ _BEFORE_NFKC = str.maketrans(
     }
 )
 _FRACTIONS = re.compile("[¼½¾⅐-⅞]")
+_THIN_SPACES = re.compile("(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))")
 _LETTERS = str.maketrans(
     {
         "ß": "ss",
@@ -47,6 +48,7 @@ def clean(text: str) -> str:
     if text.isascii():
         return text.replace("`", "'") if "`" in text else text
     text = _FRACTIONS.sub(lambda match: " " + unicodedata.normalize("NFKC", match[0]), text)
+    text = _THIN_SPACES.sub("", text)
     text = unicodedata.normalize("NFKC", text.translate(_BEFORE_NFKC)).translate(_BEFORE_NFKC)
     if not text.isascii():
         text = unicodedata.normalize("NFD", text.translate(_LETTERS))

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from edge_tts.frontend.word_set import word_set
+
 MAX_WORDS = 30
 """A longer sentence is cut at its commas, so that synthesis starts early and memory stays bounded."""
 MIN_WORDS = 8
@@ -97,11 +99,10 @@ def _split(text: str, pause: float | None) -> Iterator[Segment]:
         yield Segment(" ".join(words), ending, pause)
 
 
-_BEFORE = frozenset(
-    (
-        *("and", "but", "or", "because", "which", "that", "while", "when", "where", "so", "if", "then", "than", "as"),
-        *("with", "for", "from", "to", "in"),
-    )
+_BEFORE = word_set(
+    """
+    and but or because which that while when where so if then than as with for from to in
+    """
 )
 
 

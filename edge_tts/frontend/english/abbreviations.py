@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from edge_tts.frontend.english.rules import Context, Rule
+from edge_tts.frontend.word_set import word_set
 
 _TITLES = {
     **{"mr": "mister", "mrs": "missus", "ms": "miz", "prof": "professor", "capt": "captain", "sgt": "sergeant"},
@@ -154,11 +155,10 @@ WITHOUT_DOT = frozenset(_ANYWHERE)
 """Abbreviations that are read out even where their dot was forgotten."""
 _NEVER_END = frozenset(_TITLES) | {"dr", "st", "vs", "approx", "e.g", "i.e", "eg", "ie", "cf", "incl", "avg", "resp"}
 _END_BEFORE_CAPITAL = frozenset(_WITH_DOT) | {"etc", "a.m", "p.m", "am", "pm"} - _ENDING_WORDS
-_MONTHS_AND_DAYS = frozenset(
-    (
-        *("jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "tues"),
-        *("wed", "thu", "thur", "thurs", "fri", "sat", "sun"),
-    )
+_MONTHS_AND_DAYS = word_set(
+    """
+    jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri sat sun
+    """
 )
 
 

@@ -7,7 +7,7 @@ import re
 from edge_tts.frontend.english.numbers import cardinal, digits, pairs
 from edge_tts.frontend.english.rules import Context, Rule
 
-_IP = re.compile(r"(?P<octets>\d{1,3}(?:\.\d{1,3}){3})(?P<port>:\d{1,5})?(?P<net>/\d{1,2})?(?![\w.]*\w)")
+_IP = re.compile(r"(?P<octets>\d{1,3}(?:\.\d{1,3}){3})(?P<port>:\d{1,5})?(?P<net>/\d{1,2}(?!\w))?(?!\w|\.\w)")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:(?P<mark>[:-])[0-9A-Fa-f]{2})(?:(?P=mark)[0-9A-Fa-f]{2}){4,6}(?!\w)")
 _HEX = re.compile(r"0x(?P<hex>[0-9A-Fa-f]{1,32})(?!\w)")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?!\w)")
@@ -21,7 +21,7 @@ _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}(?<![.-])")
 _URL = re.compile(r"(?:[a-z]{2,9}://|www\.)[^\s<>\"]{1,400}", re.IGNORECASE)
 _TOP_LEVEL = (
     "com|org|net|edu|gov|io|ai|dev|app|info|local|eu|uk|de|fr|nl|es|it|ch|at|jp|cn|us|ca|au|in|tv|me|co"
-    "|py|toml|json|yaml|yml|txt|md|wav|mp3|onnx|conf|cfg|log|sh|csv|html|xml|pdf|jpg|png|zip|service|exe"
+    "|py|js|toml|json|yaml|yml|txt|md|wav|mp3|onnx|conf|cfg|log|sh|csv|html|xml|pdf|jpg|png|zip|service|exe"
 )
 _DOTTED = re.compile(
     rf"[A-Za-z0-9_-]{{1,63}}(?:\.[A-Za-z0-9_-]{{1,63}}){{0,6}}\.(?:{_TOP_LEVEL})(?![\w-]|\.\w)(?:/[^\s<>\"]{{0,200}})?"
@@ -41,6 +41,10 @@ _NAMES = {
     },
     **{"=": "equals", "&": "and", "#": "hash", "%": "percent", "~": "tilde", "*": "star"},
 }
+_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SMALL_WORDS = frozenset(
+    ("me", "my", "to", "in", "on", "of", "go", "do", "up", "is", "at", "by", "we", "be", "no", "or")
+)
 _ADDRESS_PART = re.compile(r"[A-Za-z]+|\d+|[^A-Za-z\d]")
 
 
@@ -52,6 +56,10 @@ def spell(text: str) -> list[str]:
 def letters(run: str, context: Context) -> list[str]:
     """A run of letters in a code: a known word of some length as a word, else spelled if short or unpronounceable."""
     lower = run.lower()
+    if not (run.islower() or run.isupper() or run.istitle() or context.is_word(lower)):
+        return [word for part in _CAMEL.findall(run) for word in letters(part, context)]
+    if run in _SMALL_WORDS:
+        return [run]
     if len(run) >= 3 and context.is_word(lower) and not (run.isupper() and len(run) == 3):
         return [lower]
     if len(run) <= 4 or not any(vowel in lower for vowel in "aeiouy"):
@@ -94,6 +102,8 @@ def _hex(match: re.Match[str], context: Context) -> list[str]:
 
 def _version(match: re.Match[str], context: Context) -> list[str]:
     parts = (match["number"] or match["bare"]).split(".")
+    if match["bare"] and all(len(part) == 3 for part in parts[1:]) and len(parts[0]) < 4:
+        return cardinal("".join(parts))
     words = ["version"] if match["v"] and context.last != "version" else []
     for index, part in enumerate(parts):
         words += [*(["point"] if index else []), *cardinal(part)]
@@ -129,7 +139,10 @@ def _email(match: re.Match[str], context: Context) -> list[str]:
 
 def _url(match: re.Match[str], context: Context) -> list[str]:
     text = match[0].rstrip(_TRAILING)
-    return address(text.partition("://")[2] or text, context)
+    text = text.partition("://")[2] or text
+    host = _IP.match(text)
+    words = (host and _ip(host, context)) or []
+    return [*words, *address(text[host.end() :] if host and words else text, context)]
 
 
 def _path(match: re.Match[str], context: Context) -> list[str]:
@@ -138,7 +151,8 @@ def _path(match: re.Match[str], context: Context) -> list[str]:
 
 ADDRESS_RULES: tuple[Rule, ...] = ((_URL, _url), (_EMAIL, _email), (_PATH, _path), (_DOTTED, _url))
 """For text that holds a dot, a slash or an at sign; tried before anything else."""
-DIGIT_RULES: tuple[Rule, ...] = ((_UUID, _uuid), (_MAC, _mac), (_IP, _ip), (_HEX, _hex), (_VERSION, _version))
-CODE_RULES: tuple[Rule, ...] = ((_UUID, _uuid), (_MAC, _mac), (_VERSION, _version), (_ALPHANUMERIC, _alphanumeric))
-"""For what begins with a letter; with `ALPHANUMERIC_RULES` also for what begins with a digit and is no quantity."""
+DIGIT_RULES: tuple[Rule, ...] = ((_UUID, _uuid), (_MAC, _mac), (_IP, _ip), (_HEX, _hex))
+VERSION_RULES: tuple[Rule, ...] = ((_VERSION, _version),)
 ALPHANUMERIC_RULES: tuple[Rule, ...] = ((_ALPHANUMERIC, _alphanumeric),)
+CODE_RULES: tuple[Rule, ...] = ((_UUID, _uuid), (_MAC, _mac), *VERSION_RULES, *ALPHANUMERIC_RULES)
+"""For what begins with a letter. What begins with a digit may be a date or a quantity before it is one of these."""

@@ -23,7 +23,7 @@ _DAY = r"(?P<day>3[01]|[12]\d|0?[1-9])"
 _YEAR = r"(?P<year>[12]\d{3})(?![\w%]|[.,]\d)"
 _ISO = re.compile(r"(?P<year>[12]\d{3})-(?P<month>1[0-2]|0?[1-9])-(?P<day>3[01]|[12]\d|0?[1-9])(?:T(?=\d)|(?!\w|-))")
 _SLASHED = re.compile(
-    r"(?P<first>\d{1,2})(?P<mark>[/.])(?P<second>\d{1,2})(?P=mark)(?P<year>[12]\d{3}|\d{2})(?![\w/]|[.:]\d)"
+    r"(?P<first>\d{1,2})(?P<mark>[/.-])(?P<second>\d{1,2})(?P=mark)(?P<year>[12]\d{3}|\d{2})(?![\w/]|[.:]\d)"
 )
 _DAY_MONTH = re.compile(rf"{_DAY}(?:st|nd|rd|th)?[ -](?:of )?{_MONTH}(?:\.(?= ?\d))?(?:,?[ -]{_YEAR})?", re.IGNORECASE)
 _MONTH_DAY = re.compile(
@@ -36,12 +36,13 @@ _WEEKDAY_ALONE = re.compile(
 )
 _DECADE = re.compile(r"(?P<decade>[12]\d\d0|'?\d0)(?P<s>'?s)(?!\w)")
 
+_TO = r"(?P<to> ?[-–—] ?(?=\d))?"
 _HALF = r"(?P<half>[aApP]\.?[mM](?:\.(?=\W|$)|\b))"
 _CLOCK = re.compile(
     r"(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?!\d)(?::(?P<second>[0-5]\d)(?:[.,]\d{1,9})?(?!\d))?(?P<zulu>Z\b)?"
-    rf"(?: ?{_HALF})?"
+    rf"(?: ?{_HALF})?{_TO}"
 )
-_HOUR = re.compile(rf"(?P<hour>1[0-2]|0?[1-9]) ?{_HALF}")
+_HOUR = re.compile(rf"(?P<hour>1[0-2]|0?[1-9]) ?{_HALF}{_TO}")
 _HOUR_RANGE = re.compile(
     r"(?P<first>1[0-2]|0?[1-9])(?::(?P<minute>[0-5]\d))? ?[-–—] ?(?=\d{1,2}(?::[0-5]\d)? ?[aApP]\.?[mM]\b)"
 )
@@ -64,7 +65,7 @@ def _iso(match: re.Match[str], context: Context) -> list[str]:
 def _slashed(match: re.Match[str], context: Context) -> list[str] | None:
     first, second = int(match["first"]), int(match["second"])
     month, day = (second, first) if match["mark"] == "." or first > 12 else (first, second)
-    if not (1 <= month <= 12 and 1 <= day <= 31) or (match["mark"] == "." and len(match["year"]) < 4):
+    if not (1 <= month <= 12 and 1 <= day <= 31) or (match["mark"] != "/" and len(match["year"]) < 4):
         return None
     value = int(match["year"])
     return date(month, day, value + 2000 if value < 70 else value + 1900 if value < 100 else value)
@@ -75,7 +76,11 @@ def _named(match: re.Match[str], context: Context) -> list[str] | None:
     if name[0].islower() and (len(name) < 4 or name == "march"):
         return None
     month = _MONTH_NUMBER[name[:3].lower()]
-    return date(month, int(match["day"]), int(match["year"]) if match["year"] else None)
+    words = date(month, int(match["day"]), int(match["year"]) if match["year"] else None)
+    if " of " in match[0]:
+        day = ordinal(int(match["day"]))
+        words = [*day, "of", *words[:1], *words[1 + len(day) :]]
+    return words
 
 
 def _month_year(match: re.Match[str], context: Context) -> list[str] | None:
@@ -125,11 +130,12 @@ def _clock(match: re.Match[str], context: Context) -> list[str] | None:
     if hour > 24 or (half and not 1 <= hour <= 12):
         return None
     second = int(match["second"]) if match["second"] else None
-    return time(hour, int(match["minute"]), second or None, half) + (["UTC"] if match["zulu"] else [])
+    words = time(hour, int(match["minute"]), second or None, half)
+    return [*words, *(["UTC"] if match["zulu"] else []), *(["to"] if match["to"] else [])]
 
 
 def _hour(match: re.Match[str], context: Context) -> list[str]:
-    return time(int(match["hour"]), 0, None, _half(match["half"]))
+    return [*time(int(match["hour"]), 0, None, _half(match["half"])), *(["to"] if match["to"] else [])]
 
 
 def _hour_range(match: re.Match[str], context: Context) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edge_tts.frontend.english.inflect import plural_phones
+from edge_tts.frontend.word_set import word_set
 
 _TABLE = """
 abuse n AH0 B Y UW1 S | AH0 B Y UW1 Z
@@ -102,65 +103,21 @@ _ENTRIES = _parse(_TABLE)
 _PLURAL_AS_NOUN = frozenset(word for word in _ENTRIES if not word.endswith("s"))
 
 _BE = frozenset(("am", "is", "are", "was", "were", "be", "been", "being", "i'm", "it's", "you're", "we're", "they're"))
-_DETERMINERS = frozenset(
-    (
-        *("the", "a", "an", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our", "their", "all"),
-        *("each", "every", "no", "some", "any", "another", "both"),
-    )
+_DETERMINERS = word_set(
+    """
+    the a an this that these those my your his her its our their all each every no some any another both
+    """
 )
 _NOUN_AFTER = (_DETERMINERS - {"all"}) | {
     *("of", "in", "on", "with", "for", "by", "per", "from", "at", "as", "new", "first", "last", "next", "one", "two"),
     *("more", "most", "very", "too", "so", "what", "which", "whose", "than", "into", "under", "about", "full"),
 }
-_VERB_AFTER = frozenset(
-    (
-        *(
-            "to",
-            "i",
-            "you",
-            "we",
-            "they",
-            "who",
-            "will",
-            "would",
-            "can",
-            "could",
-            "shall",
-            "should",
-            "may",
-            "might",
-            "must",
-        ),
-        *(
-            "not",
-            "don't",
-            "doesn't",
-            "didn't",
-            "can't",
-            "cannot",
-            "won't",
-            "couldn't",
-            "wouldn't",
-            "shouldn't",
-            "please",
-        ),
-        *(
-            "let's",
-            "always",
-            "never",
-            "do",
-            "does",
-            "did",
-            "i'll",
-            "you'll",
-            "we'll",
-            "they'll",
-            "it'll",
-            "he'll",
-            "she'll",
-        ),
-        *("let", "help", "people", "me", "us", "them"),
-    )
+_VERB_AFTER = word_set(
+    """
+    to i you we they who will would can could shall should may might must not don't doesn't didn't can't cannot
+    won't couldn't wouldn't shouldn't please let's always never do does did i'll you'll we'll they'll it'll he'll
+    she'll let help people me us them
+    """
 )
 _OBJECT = _DETERMINERS | {"it", "them", "me", "us", "him", "up", "down", "one", "two", "three", "only", "here", "with"}
 _THIRD_PERSON = frozenset(("he", "she", "it", "who", "which", "that", "everyone", "nobody", "someone"))

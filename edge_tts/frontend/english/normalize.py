@@ -40,10 +40,16 @@ _SYMBOLS = tuple(
         (r"==+", "equals"),
         (r"(?<=[\d)]) ?\* ?(?=[\d(])", "times"),
         (r"(?<=[\d)]) ?/ ?(?=[\d(])", "divided by"),
-        (r"(?<=[\d)]) ?- (?=[\d(])", "minus"),
+        (r"(?<=[\d)] )- (?=[\d(])", "minus"),
         (r"/(?=[A-Za-z])", "slash"),
         (r"~ ?(?=[\d$€£])", "approximately"),
-        (r"\^-?", "to the power of"),
+        (r"\^2(?!\d)", "squared"),
+        (r"\^3(?!\d)", "cubed"),
+        (r"\^", "to the power of"),
+        (r"(?<=\d )– ?(?=[\d+−-])", "to"),
+        (r"(?<!\S)\.(?=[A-Za-z]{2})", "dot"),
+        (r"(?<=UTC|GMT)-(?=\d)", "minus"),
+        (r"<3(?!\d)|[:;]-?[()DP](?!\w)", ""),
         (r"#(?=\d)", "number"),
         (r"#(?=[A-Za-z])", "hashtag"),
         (r"'n'(?!\w)", "and"),
@@ -76,6 +82,7 @@ _GREEK = {
 _DIGIT_RULES: tuple[Rule, ...] = (
     *codes.DIGIT_RULES,
     *dates.DIGIT_RULES,
+    *codes.VERSION_RULES,
     *units.QUANTITY_RULES,
     *quantities.RULES,
     *codes.ALPHANUMERIC_RULES,
@@ -131,6 +138,8 @@ def _apply(text: str, at: int, context: Context, addresses: tuple[Rule, ...]) ->
     rules: tuple[Rule, ...] = ()
     if character.isdigit() or (character in _SIGNED and text[at + 1 : at + 3].lstrip(".$€£¥₹")[:1].isdigit()):
         rules = _DIGIT_RULES
+    elif character == "/":
+        rules = units.SLASH_RULES
     elif character.isascii() and character.isalpha():
         rules = _SMALL_RULES if character.islower() else _CAPITAL_RULES
     begins = at == 0 or not (text[at - 1].isalnum() or text[at - 1] in "_/.")

@@ -41,8 +41,10 @@ def year(value: int) -> list[str]:
 
 
 def number(text: str) -> list[str]:
-    """A decimal number as it is written, thousands commas and all: `1,234.5` one thousand two hundred … point five."""
-    whole, point, fraction = text.replace(",", "").partition(".")
+    """A decimal number as it is written, with thousands commas (`1,234.5`) or a decimal comma (`3,5`)."""
+    before, comma, after = text.rpartition(",")
+    text = f"{before}.{after}" if comma and len(after) < 3 else text.replace(",", "")
+    whole, point, fraction = text.partition(".")
     words = cardinal(whole) if whole else ["zero"]
     return [*words, "point", *digits(fraction)] if point and fraction else words
 

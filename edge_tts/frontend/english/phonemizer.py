@@ -12,8 +12,10 @@ from edge_tts.frontend.english.abbreviations import ends_sentence
 from edge_tts.frontend.english.homographs import homograph
 from edge_tts.frontend.english.normalize import normalize
 from edge_tts.frontend.english.pronounce import Phones, Pronouncer
+from edge_tts.frontend.english.say_as import say_as
 from edge_tts.frontend.segment import Segment, segment
 from edge_tts.frontend.symbols import is_vowel
+from edge_tts.frontend.word_set import word_set
 from edge_tts.sentence import Break, Sentence, Word
 
 _BREAKS = {",": Break.MINOR, ";": Break.MEDIUM, ":": Break.MEDIUM}
@@ -26,30 +28,12 @@ _WEAK_FORMS = {
     "was": ("W", "AH0", "Z"),
 }
 _BEFORE_VOWELS = {"the": ("DH", "IY0"), "to": ("T", "UW0"), "for": ("F", "AO0", "R")}
-_WEAK = frozenset(
-    (
-        *("a", "an", "the", "of", "to", "for", "and", "or", "nor", "but", "if", "than", "as", "at", "by", "from", "in"),
-        *(
-            "into",
-            "on",
-            "onto",
-            "with",
-            "is",
-            "am",
-            "are",
-            "was",
-            "were",
-            "be",
-            "been",
-            "it",
-            "its",
-            "he",
-            "him",
-            "his",
-        ),
-        *("she", "her", "they", "them", "their", "we", "us", "our", "you", "your", "i", "me", "my", "that", "can"),
-        *("could", "would", "should", "will", "shall", "must", "do", "does", "has", "have", "had", "there", "so"),
-    )
+_WEAK = word_set(
+    """
+    a an the of to for and or nor but if than as at by from in into on onto with is am are was were be been it its
+    he him his she her they them their we us our you your i me my that can could would should will shall must do
+    does has have had there so
+    """
 )
 """Function words: without stress, and some with another vowel, unless a break follows."""
 
@@ -73,6 +57,11 @@ class EnglishPhonemizer:
         if first is None:
             raise NothingToSay("the text holds no word, number or symbol that can be spoken")
         return itertools.chain((first,), sentences)
+
+    def say_as(self, text: str, interpretation: str, detail: str = "") -> tuple[Word, ...]:
+        """The words of SSML's `say-as`. Raises BadRequest naming an interpretation it does not know."""
+        tokens = say_as(text, interpretation, detail)
+        return tuple(self.words(normalize(text, self._pronouncer.is_word) if tokens is None else tokens))
 
     def words(self, tokens: Sequence[str], inserts: Inserts | None = None) -> list[Word]:
         """Normalized tokens as words with their breaks, each pronounced as its neighbours ask."""

@@ -43,9 +43,9 @@ _MONEY = re.compile(
 _MONEY_AFTER = re.compile(rf"(?P<sign>{SIGN})(?P<number>{NUMBER})(?P<to>)(?P<scale>)? ?(?P<currency>{_CURRENCY})(?!\w)")
 
 _PHONE = re.compile(
-    r"(?:\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,5}(?:[ .-]\d{2,5}){1,5}|\+\d{8,15}"
-    r"|(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}"
-    r"|0\d{2,4}[ -]\d{3,4}(?:[ -]\d{2,4}){0,2}|\d{3}-\d{4})(?![\w-]|\.\d)"
+    r"(?:\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,5}(?:[ .-]\d{2,10}){1,5}|\+\d{8,15}"
+    r"|(?:1[ .-])?(?:\(\d{3}\)[ -]?|\d{3}[ .-])\d{3}[ .-]\d{4}"
+    r"|0\d{2,4}[ /-]\d{3,8}(?:[ -]\d{2,4}){0,2}|\d{3}-\d{4})(?![\w-]|\.\d)"
 )
 _ORDINAL = re.compile(r"(?P<number>\d{1,3}(?:,\d{3})+|\d{1,9})(?:st|nd|rd|th|ST|ND|RD|TH)(?!\w)")
 _FRACTION = re.compile(r"(?:(?P<whole>\d{1,4})[ -])?(?P<top>\d{1,4})[/⁄](?P<bottom>\d{1,4})(?![\w/]|\.\d)")
@@ -63,7 +63,8 @@ _SCIENTIFIC = re.compile(
 _POWER = re.compile(rf"(?P<sign>{SIGN})(?P<number>{NUMBER})\^(?P<power>[-−]?\d{{1,4}})(?!\w)")
 _SCALED = re.compile(rf"(?P<sign>{SIGN})(?P<number>{NUMBER})(?P<scale>[KkMB]|bn|mn)(?![\w'])")
 _FEET = re.compile(r"(?P<feet>\d{1,2})(?:'|ft) ?(?P<inches>\d{1,2})(?:\"|''|in)(?!\w)")
-_NUMBER = re.compile(rf"(?P<sign>{SIGN})(?P<number>{NUMBER}|\.\d{{1,60}})")
+_SPACED = re.compile(r"(?P<number>[1-9]\d{0,2}(?: \d{3}){2,4})(?! ?[\d-])")
+_NUMBER = re.compile(rf"(?P<sign>{SIGN})(?P<number>{NUMBER}|(?<!\w)\.\d{{1,60}})")
 
 _BY_PAIRS = frozenset(
     ("room", "suite", "flight", "apartment", "route", "highway", "interstate", "extension", "bus", "train")
@@ -117,8 +118,10 @@ def _ordinal(match: re.Match[str], context: Context) -> list[str]:
 
 def _fraction(match: re.Match[str], context: Context) -> list[str]:
     whole, top, bottom = match["whole"], int(match["top"]), int(match["bottom"])
-    if (top, bottom) == (24, 7):
-        return ["twenty", "four", "seven"]
+    if top == bottom and top not in (20, 50):
+        return [*cardinal(match["top"]), "out", "of", *cardinal(match["bottom"])]
+    if top == bottom or (top, bottom) == (24, 7):
+        return [*cardinal(match["top"]), *cardinal(match["bottom"])]
     if 0 < top < bottom and (bottom <= 10 or bottom in (12, 16, 32, 64, 100, 1000)):
         words = fraction(top, bottom)
         if whole:
@@ -174,6 +177,10 @@ def _scaled(match: re.Match[str], context: Context) -> list[str]:
     return [*sign(match["sign"]), *number(match["number"]), "K" if scale == "K" else _SCALES[scale.lower()]]
 
 
+def _spaced(match: re.Match[str], context: Context) -> list[str]:
+    return number(match["number"].replace(" ", ""))
+
+
 def _feet(match: re.Match[str], context: Context) -> list[str]:
     feet, inches = match["feet"], match["inches"]
     return [
@@ -198,9 +205,10 @@ def _number(match: re.Match[str], context: Context) -> list[str]:
     if not value.isdigit():
         return [*words, *number(value)]
     last = context.last
-    if value == "911" or last in _BY_DIGIT or len(value) > 9:
+    if value == "911" or last in _BY_DIGIT or (len(value) > 9 and not value.endswith("000000")):
         return [*words, *digits(value)]
-    if last in _BY_PAIRS:
+    in_code = re.search(r"[A-Za-z][-.]$", match.string[max(0, match.start() - 2) : match.start()]) is not None
+    if in_code or last in _BY_PAIRS or (last.isupper() and not _BY_PAIRS.isdisjoint(context.spoken[-2:])):
         return pairs(value)
     if last in _YEAR_BEFORE and len(value) == 4 and 1100 <= int(value) < 1900:
         return year(int(value))
@@ -210,6 +218,7 @@ def _number(match: re.Match[str], context: Context) -> list[str]:
 RULES: tuple[Rule, ...] = (
     (_MONEY, _money),
     (_MONEY_AFTER, _money),
+    (_SPACED, _spaced),
     (_PHONE, _phone),
     (_FEET, _feet),
     (_ORDINAL, _ordinal),

@@ -28,8 +28,15 @@ Reader = Callable[["re.Match[str]", Context], "list[str] | None"]
 """Tokens for a match; None: this rule does not apply after all."""
 Rule = tuple["re.Pattern[str]", Reader]
 
-NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,8}(?!\d|,\d)|\d{1,400})(?:\.\d{1,60})?"
-"""An unsigned decimal number. Quantifiers are bounded and alternatives exclusive: no pattern here can backtrack far."""
+NUMBER = (
+    r"(?:\d{1,3}(?:,\d{3}){1,8}(?!\d|,\d)(?:\.\d{1,60})?"
+    r"|(?<!\d,)\d{1,9},\d{1,2}(?![\d,])"
+    r"|\d{1,400}(?:\.\d{1,60})?)"
+)
+"""An unsigned number: `1,234.5`, `3.14`, or with a decimal comma `3,5`.
+
+Quantifiers here and in the rules are bounded and alternatives exclusive, so that no text makes a pattern backtrack far.
+"""
 SIGN = r"(?:(?<![\w.)])[-−+±])?"
 _SIGNS = {"-": ["minus"], "−": ["minus"], "+": ["plus"], "±": ["plus", "or", "minus"]}
 

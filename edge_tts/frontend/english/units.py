@@ -6,6 +6,7 @@ import re
 
 from edge_tts.frontend.english.numbers import number
 from edge_tts.frontend.english.rules import NUMBER, SIGN, Context, Rule, sign
+from edge_tts.frontend.word_set import word_set
 
 _PREFIXED = {
     "m": ("meter", "n µ m c d k"),
@@ -69,13 +70,12 @@ _OTHER = {
     **{"cd": "candela", "%": "percent", "‰": "per mille", "kcal": "kilocalorie"},
     **{"in": "inch", "inch": "inch", "rad": "radian", "deg": "degree", "kWp": "kilowatt peak", "Gal": "gallon"},
 }
-_GLUED = frozenset(("in", "d", "mo", "B", "t", "H", "F", "N", "J", "cd", "pt", "ac", "ha", "MP", "cc", "cal", "rad"))
+_GLUED = frozenset(("in", "d", "mo", "B", "H", "F", "cd", "pt", "ac", "ha", "MP", "cc", "cal", "rad"))
 """Read as a unit only where no space stands before it: `5in`, but not `5 in stock`."""
-_UNCHANGED = frozenset(
-    (
-        *("hertz", "celsius", "fahrenheit", "lux", "horsepower", "percent", "mille", "mercury", "peak"),
-        *("CC", "DPI", "PSI", "RPM", "DBM"),
-    )
+_UNCHANGED = word_set(
+    """
+    hertz celsius fahrenheit lux horsepower percent mille mercury peak CC DPI PSI RPM DBM
+    """
 )
 _IRREGULAR = {"foot": "feet", "inch": "inches", "henry": "henries", "kelvin": "kelvin", "century": "centuries"}
 _POWERS = {"2": "square", "3": "cubic"}
@@ -91,11 +91,11 @@ def _build() -> dict[str, str]:
             full = table[prefix] + ("byte" if symbol == "iB" else name)
             for spelling in (prefix, "u") if prefix == "µ" else (prefix,):
                 units.setdefault(spelling + symbol, full)
-    del units["bps"], units["sps"]
+    units |= {"kΩ": "kilohm", "MΩ": "megohm"}
     for symbol in ("m", "mm", "cm", "km", "ft", "in", "mi", "yd"):
         for power, word in _POWERS.items():
             units[f"{symbol}^{power}"] = units[f"{symbol}{power}"] = f"{word} {units[symbol]}"
-    return units | {"bps": "bit per second", "kmh": "kilometer per hour", "km/hr": "kilometer per hour"}
+    return units | {"kmh": "kilometer per hour", "km/hr": "kilometer per hour"}
 
 
 UNITS = _build()
@@ -106,26 +106,31 @@ _SYMBOL = "|".join(re.escape(symbol) for symbol in sorted(UNITS, key=len, revers
 _END = r"(?![\w^]|['’]\w)"
 UNIT = rf"(?P<space>[ -]?)(?P<unit>{_SYMBOL})(?:/(?P<per>{_SYMBOL})(?P<power>\^2)?)?{_END}"
 _QUANTITY = re.compile(rf"(?P<sign>{SIGN})(?P<number>{NUMBER}){UNIT}")
-_QUANTITY_RANGE = re.compile(rf"(?P<sign>{SIGN})(?P<first>{NUMBER}) ?(?:-|–|—|to|\.\.\.?) ?(?P<number>{NUMBER}){UNIT}")
+_QUANTITY_RANGE = re.compile(
+    rf"(?P<sign>{SIGN})(?P<first>{NUMBER})(?: ?(?P<same>{_SYMBOL}))? ?(?:-|–|—|to|\.\.\.?) ?(?P<number>{NUMBER}){UNIT}"
+)
 _PER = re.compile(
     rf"(?P<unit>km|m|l|L|kg|g|mg|kWh|MB|GB|MB|ft|gal|mi)/(?P<per>h|s|min|day|L|l|kg|d)(?P<power>\^2)?{_END}"
 )
 _ALONE = re.compile(rf"(?P<unit>{'|'.join(ALONE)})(?P<per>)(?P<power>){_END}")
+_PER_ONE = re.compile(
+    r"/(?P<per>h|hr|hour|min|minute|s|second|d|day|night|wk|week|mo|month|yr|year|kg|g|l|L|km|m|mi|person|unit|kWh|GB|MB)(?!\w)"
+)
 
 
 def plural(name: str) -> str:
     """A unit's name in the plural: the first noun before `per` or `of` carries it."""
     head, link, tail = re.split(r"( per | of |$)", name, maxsplit=1)
     words = head.split()
-    if words[-1] in _UNCHANGED:
-        words = [_pluralize(words[0]), *words[1:]] if words[0] == "degree" else words
+    if words[-1] in _UNCHANGED and words[0] == "degree":
+        words[0] = "degrees"
     else:
         words[-1] = _pluralize(words[-1])
     return " ".join(words) + link + tail
 
 
 def _pluralize(word: str) -> str:
-    return _IRREGULAR.get(word) or (word if word in _UNCHANGED else word + "s")
+    return _IRREGULAR.get(word) or (word if word in _UNCHANGED or word.endswith("hertz") else word + "s")
 
 
 def _name(match: re.Match[str], *, one: bool) -> list[str]:
@@ -142,13 +147,16 @@ def _quantity(match: re.Match[str], context: Context) -> list[str] | None:
     unit, value = match["unit"], match["number"]
     if (unit == "K" and not match["space"]) or (match["space"] and unit in _GLUED and not match["per"]):
         return None
+    ranged = "first" in match.re.groupindex
+    if ranged and match["same"] not in (None, unit):
+        return None
     if match["space"] == "-" and (len(unit) == 1 and unit.isalpha()):
         return None
     if unit == "m" and context.last in ("hour", "hours") and not match["per"]:
         return [*number(value), "minute" if value == "1" else "minutes"]
-    one = value == "1" or (match["space"] == "-" and "first" not in match.re.groupindex)
+    one = value == "1" or match["space"] == "-" or (context.last in ("a", "an") and unit not in ("%", "°"))
     words = sign(match["sign"])
-    if "first" in match.re.groupindex:
+    if ranged:
         words = [*words, *number(match["first"]), "to"]
     return [*words, *number(value), *_name(match, one=one)]
 
@@ -157,6 +165,13 @@ def _per(match: re.Match[str], context: Context) -> list[str]:
     return _name(match, one=False)
 
 
+def _per_one(match: re.Match[str], context: Context) -> list[str]:
+    name = match["per"]
+    return ["per", *UNITS.get(name, name).split()]
+
+
 QUANTITY_RULES: tuple[Rule, ...] = ((_QUANTITY_RANGE, _quantity), (_QUANTITY, _quantity))
+SLASH_RULES: tuple[Rule, ...] = ((_PER_ONE, _per_one),)
+"""For a slash after an amount: `$5/h`."""
 UNIT_RULES: tuple[Rule, ...] = ((_PER, _per), (_ALONE, _per))
 """For units that stand alone: `in km/h`."""

@@ -7,260 +7,49 @@ import re
 from edge_tts.frontend.english.codes import letters, spell
 from edge_tts.frontend.english.numbers import cardinal, ordinal
 from edge_tts.frontend.english.rules import Context, Rule
+from edge_tts.frontend.word_set import word_set
 
-_CONTEXT_LETTER = re.compile(
-    r"(?:gate|plan|vitamin|section|terminal|platform|group|grade|option|class|type|team|block|hall|building|zone|level|exhibit"
-    r"|appendix|size|model|point|line|button|hepatitis|room|row|seat|door|bay|dock|lane|channel|port|track|wing|unit|letter"
-    r"|key|category|figure|table|sector|station|stand|aisle|note)"
+_BEFORE_LETTER = word_set(
+    """
+    gate plan vitamin section terminal platform group grade option class type team block hall building zone level
+    exhibit appendix size model point line button hepatitis room row seat door bay dock lane channel port track wing
+    unit letter key category figure table sector station stand aisle note
+    """
 )
-_SPELLED = frozenset(
-    (
-        *("US", "IT", "LED", "ID", "TV", "PC", "AC", "DC", "PM", "AM", "AI", "API", "URL", "ETA", "ATM", "UPS", "CAD"),
-        *("SOS", "VIP", "PIR", "IR", "UV", "EV", "HR", "QR", "CD", "DVD", "PDF", "MIT", "IDE", "SSD", "HDD", "DIY"),
-        *(
-            "FAQ",
-            "CEO",
-            "CTO",
-            "EU",
-            "UK",
-            "UN",
-            "USA",
-            "LA",
-            "NY",
-            "IP",
-            "OS",
-            "IMU",
-            "ESC",
-            "AGV",
-            "AMR",
-            "PLC",
-            "OTA",
-        ),
-        *(
-            "BLE",
-            "NFC",
-            "ADC",
-            "DAC",
-            "SPI",
-            "GPS",
-            "CPU",
-            "GPU",
-            "TTS",
-            "LCD",
-            "OLED",
-            "UFO",
-            "ICU",
-            "ER",
-            "MRI",
-            "EKG",
-        ),
-        *("HVAC", "RFID", "ARM", "SMS", "MMS", "GUI", "CLI", "SDK", "CNC", "DHL", "FBI", "CIA", "NBA", "BBC", "CNN"),
-    )
+"""After these a capital A is the letter's name."""
+_SPELLED = word_set(
+    """
+    US IT LED ID TV PC AC DC PM AM AI API URL ETA ATM UPS CAD SOS VIP PIR IR UV EV HR QR CD DVD PDF MIT IDE SSD
+    HDD DIY FAQ CEO CTO EU UK UN USA LA NY IP OS IMU ESC AGV AMR PLC OTA BLE NFC ADC DAC SPI GPS CPU GPU TTS LCD
+    OLED UFO ICU ER MRI EKG HVAC RFID ARM SMS MMS GUI CLI SDK CNC DHL FBI CIA NBA BBC CNN
+    """
 )
 """Spelled although a dictionary word or name is written the same."""
-_SAID = frozenset(
-    (
-        *(
-            "ROS",
-            "RAM",
-            "ROM",
-            "SIM",
-            "PIN",
-            "LAN",
-            "WAN",
-            "CAN",
-            "MAC",
-            "NASA",
-            "NATO",
-            "LIDAR",
-            "RADAR",
-            "ASAP",
-            "SLAM",
-        ),
-        *(
-            "NOT",
-            "AND",
-            "ALL",
-            "YOU",
-            "ARE",
-            "OFF",
-            "ON",
-            "OUT",
-            "NOW",
-            "YES",
-            "NO",
-            "GO",
-            "DO",
-            "UP",
-            "IN",
-            "IS",
-            "TO",
-        ),
-        *(
-            "OF",
-            "OR",
-            "WE",
-            "BE",
-            "BY",
-            "IF",
-            "MY",
-            "ME",
-            "AT",
-            "AS",
-            "SO",
-            "HE",
-            "HI",
-            "OK",
-            "THE",
-            "FOR",
-            "BUT",
-            "HAS",
-        ),
-        *(
-            "HOT",
-            "NEW",
-            "TOP",
-            "LOW",
-            "RED",
-            "ONE",
-            "TWO",
-            "SIX",
-            "TEN",
-            "END",
-            "WET",
-            "BIG",
-            "OLD",
-            "DRY",
-            "RUN",
-            "SAY",
-        ),
-        *(
-            "ANY",
-            "WHY",
-            "WHO",
-            "HOW",
-            "HER",
-            "HIS",
-            "SHE",
-            "OUR",
-            "WAS",
-            "ASK",
-            "BAD",
-            "BAR",
-            "BED",
-            "BOX",
-            "BOY",
-            "BUS",
-        ),
-        *(
-            "BUY",
-            "CAR",
-            "CUT",
-            "DAY",
-            "DID",
-            "DOG",
-            "EAT",
-            "EYE",
-            "FAR",
-            "FEW",
-            "FIX",
-            "FUN",
-            "GET",
-            "GOT",
-            "HAD",
-            "HIM",
-        ),
-        *(
-            "ITS",
-            "JOB",
-            "KEY",
-            "LET",
-            "MAN",
-            "MAP",
-            "MAY",
-            "MEN",
-            "NET",
-            "OUR",
-            "OWN",
-            "PAY",
-            "PUT",
-            "SEE",
-            "SET",
-            "SIT",
-        ),
-        *(
-            "SUN",
-            "TAX",
-            "TOO",
-            "TRY",
-            "USE",
-            "WAR",
-            "WAY",
-            "WIN",
-            "YET",
-            "GAS",
-            "AIR",
-            "ICE",
-            "OIL",
-            "LIE",
-            "ADD",
-            "AGO",
-        ),
-        *("ZIP", "BAN", "BIN", "LAB", "LIT", "SOS".lower(), "WAIT", "STOP", "EXIT", "HELP", "OPEN", "PUSH", "PULL"),
-    )
+_SAID = word_set(
+    """
+    ROS RAM ROM SIM PIN LAN WAN CAN MAC NASA NATO LIDAR RADAR ASAP SLAM JSON YAML TOML ONNX GIF JPEG OPEC COVID
+    UNICEF UNESCO WIFI NOT AND ALL YOU ARE OFF ON OUT NOW YES NO GO DO UP IN IS TO OF OR WE BE BY IF MY ME AT AS
+    SO HE HI OK THE FOR BUT HAS HOT NEW TOP LOW RED ONE TWO SIX TEN END WET BIG OLD DRY RUN SAY ANY WHY WHO HOW
+    HER HIS SHE OUR WAS ASK BAD BAR BED BOX BOY BUS BUY CAR CUT DAY DID DOG EAT EYE FAR FEW FIX FUN GET GOT HAD
+    HIM ITS JOB KEY LET MAN MAP MAY MEN NET OWN PAY PUT SEE SET SIT SUN TAX TOO TRY USE WAR WAY WIN YET GAS AIR
+    ICE OIL LIE ADD AGO ZIP BAN BIN LAB LIT WAIT STOP EXIT HELP OPEN PUSH PULL
+    """
 )
 """In capitals still a word."""
 
-_ORDINAL_NAMES = frozenset(
-    (
-        *("henry", "louis", "elizabeth", "george", "charles", "edward", "james", "william", "richard", "john", "paul"),
-        *("pius", "benedict", "napoleon", "catherine", "philip", "peter", "alexander", "frederick", "leo", "gregory"),
-        *(
-            "francis",
-            "innocent",
-            "clement",
-            "nicholas",
-            "ivan",
-            "ramses",
-            "ferdinand",
-            "leopold",
-            "christian",
-            "gustav",
-        ),
-    )
+_ORDINAL_NAMES = word_set(
+    """
+    henry louis elizabeth george charles edward james william richard john paul pius benedict napoleon catherine
+    philip peter alexander frederick leo gregory francis innocent clement nicholas ivan ramses ferdinand leopold
+    christian gustav
+    """
 )
-_NUMBERED = frozenset(
-    (
-        *("chapter", "part", "section", "war", "act", "scene", "volume", "phase", "class", "level", "mark", "appendix"),
-        *(
-            "title",
-            "book",
-            "stage",
-            "article",
-            "type",
-            "grade",
-            "bowl",
-            "episode",
-            "figure",
-            "table",
-            "step",
-            "unit",
-            "round",
-        ),
-        *(
-            "division",
-            "group",
-            "category",
-            "factor",
-            "generation",
-            "gen",
-            "pentium",
-            "apollo",
-            "ares",
-            "saturn",
-            "rocky",
-        ),
-    )
+_NUMBERED = word_set(
+    """
+    chapter part section war act scene volume phase class level mark appendix title book stage article type grade
+    bowl episode figure table step unit round division group category factor generation gen pentium apollo ares
+    saturn rocky
+    """
 )
 _ROMAN = re.compile(r"(?=[IVX])X{0,3}(?:IX|IV|V?I{0,3})(?![\w'-])")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10}
@@ -268,6 +57,10 @@ _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10}
 _WORD = re.compile(r"(?P<word>[A-Za-z]+(?:'[A-Za-z]+)*'?)")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _PLURAL_ACRONYM = re.compile(r"(?P<letters>[A-Z]{2,6})'?s'?(?![\w'])")
+_FIXED = {"and/or": "and or", "wi-fi": "wifi", "e-mail": "email", "c#": "C sharp", "he/she": "he or she"}
+_FIXED_PATTERN = re.compile(rf"(?:{'|'.join(_FIXED)})(?!\w)", re.IGNORECASE)
+_OPERATOR = re.compile(r" ?(?:[<>=+*/^]|[≤≥≠])")
+_BY = re.compile(r" ?\d")
 _POSSESSIVE = re.compile(r"'[sS]$")
 
 
@@ -304,7 +97,7 @@ def is_spelled(capitals: str, context: Context) -> bool:
     if capitals in _SAID:
         return False
     if context.is_word(capitals.lower()):
-        return len(capitals) <= 3 and not context.shouting
+        return len(capitals) <= (2 if context.shouting else 3)
     return len(capitals) <= 4 or not any(vowel in capitals for vowel in "AEIOUY")
 
 
@@ -333,14 +126,27 @@ def _word(match: re.Match[str], context: Context) -> list[str]:
 
 
 def _single(letter: str, match: re.Match[str], context: Context) -> list[str]:
+    if letter == "a" and _OPERATOR.match(match.string, match.end()):
+        return ["A"]
     if letter in "aiI":
         return [letter.lower()]
+    if letter == "x" and context.spoken and _BY.match(match.string, match.end()):
+        return ["by"]
     if letter == "A":
         alone = bool(context.spoken) and context.last not in ",;:" and not context.shouting
-        letter_name = alone or bool(_CONTEXT_LETTER.fullmatch(context.last))
+        letter_name = alone or context.last in _BEFORE_LETTER
         follows = match.string[match.end() : match.end() + 2]
         return ["A"] if letter_name or not follows[1:].isalnum() else ["a"]
     return [letter.upper()]
 
 
-RULES: tuple[Rule, ...] = ((_ROMAN, _roman), (_PLURAL_ACRONYM, _plural_acronym), (_WORD, _word))
+def _fixed(match: re.Match[str], context: Context) -> list[str]:
+    return _FIXED[match[0].lower()].split()
+
+
+RULES: tuple[Rule, ...] = (
+    (_FIXED_PATTERN, _fixed),
+    (_ROMAN, _roman),
+    (_PLURAL_ACRONYM, _plural_acronym),
+    (_WORD, _word),
+)
