@@ -16,7 +16,7 @@ installed = $(VENV)/.with-$(subst $(comma),-,$(1))
 
 .PHONY: run test lint clean
 
-run: PACKAGES ?= libportaudio2 mosquitto python3-venv
+run: PACKAGES ?= libportaudio2 mosquitto mosquitto-clients python3-venv
 run: $(call installed,resample)
 	@$(VENV)/bin/edge-ttsd run --try-out $(ARGS)
 
@@ -33,9 +33,9 @@ lint: $(call installed,lint)
 	$(VENV)/bin/mypy --strict
 
 $(VENV)/.with-%: setup.cfg pyproject.toml $(CONSTRAINTS)
-	tools/check_machine.sh
-	tools/apt_install.sh $(OPTIONAL) $(PACKAGES)
-	tools/make_venv.sh $(VENV) $(addprefix --constraint ,$(CONSTRAINTS)) -e ".[$(subst -,$(comma),$*)]"
+	@tools/check_machine.sh
+	@tools/apt_install.sh $(OPTIONAL) $(PACKAGES)
+	@tools/make_venv.sh $(VENV) $(addprefix --constraint ,$(CONSTRAINTS)) -e ".[$(subst -,$(comma),$*)]"
 	@touch $@
 
 clean:
