@@ -1,7 +1,8 @@
 """A GPT-SoVITS bundle without torch: a real, tiny token model of seeded noise, and toy graphs behind it.
 
-The toys have the inputs and outputs of the real ones (tools/gpt_sovits/export.py); the latent encoder looks at all the codes it
-is given, flow and decoder reach over a few frames. `ScriptedTokens` stands in for the token model where a test says what comes.
+The toys have the inputs and outputs of the real ones (tools/gpt_sovits/export.py); the latent encoder looks at all the
+codes it is given, flow and decoder reach over a few frames. `ScriptedTokens` stands in for the token model where a test
+says what comes.
 """
 
 from __future__ import annotations
