@@ -178,7 +178,7 @@ class WavSink:
             self._put(waiting)
             return
         now, rate = time.monotonic(), self._ring.sample_rate
-        due = int((now - self._clock_zero) * rate) - self._heard
+        due = max(0, int((now - self._clock_zero) * rate) - self._heard)
         self._put(min(due, waiting))
         if due > waiting:
             self._clock_zero = now - self._heard / rate
