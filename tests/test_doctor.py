@@ -1,12 +1,7 @@
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
 import socket
-import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,20 +26,14 @@ from edge_tts.config import DEFAULT_PATH, Config, MqttTable, SerialTable
 from edge_tts.errors import ConfigError
 from edge_tts.sources.mqtt_client import MqttOptions, TlsOptions
 from edge_tts.sources.mqtt_probe import problem_with
-from edge_tts.try_out import listens, private_broker
+from tests.device.mosquitto import Mosquitto, missing
+from tests.free_port import free_port
+from tests.voice_folder import write_voice
 
-MOSQUITTO = shutil.which("mosquitto", path="/usr/bin:/usr/sbin:/usr/local/sbin")
-needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
+needs_mosquitto = pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())}")
 
 SPEAKERS = Device(3, "USB Audio: DAC (hw:1,0)", "ALSA", 2, 48000, is_default=True)
 HDMI = Device(4, "vc4-hdmi-0: MAI PCM (hw:0,0)", "ALSA", 2, 48000)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_a_line_says_ok_or_what_to_do() -> None:
@@ -126,34 +115,17 @@ def test_each_problem_of_the_broker_has_its_remedy(problem: str, word: str) -> N
     assert word in check_broker("robot.local:1883", problem).remedy
 
 
-def write_voice(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "synthesis.onnx").write_bytes(b"graph")
-    digest = hashlib.sha256(b"graph").hexdigest()
-    manifest = {
-        "name": folder.name,
-        "family": "student",
-        "language": "en-US",
-        "sample_rate": 24000,
-        "license": "CC0-1.0",
-        "graphs": {"synthesis": [{"file": "synthesis.onnx", "precision": "int8", "sha256": digest}]},
-        "streaming": {"hop": 300},
-    }
-    (folder / "voice.json").write_text(json.dumps(manifest))
-    return folder
-
-
 def test_voices_are_checked_file_by_file(tmp_path: Path) -> None:
-    whole, torn = write_voice(tmp_path / "en_US-whole-student"), write_voice(tmp_path / "en_US-torn-student")
-    (torn / "synthesis.onnx").write_bytes(b"gra")
+    whole, torn = write_voice(tmp_path, "en_US-whole-tone"), write_voice(tmp_path, "en_US-torn-tone")
+    (torn / "decoder.int8.onnx").write_text("")
     good, bad = check_voices(whole.name, {whole.name: whole, torn.name: torn})
     assert not good.remedy
-    assert "synthesis.onnx" in bad.found
+    assert "decoder.int8.onnx" in bad.found
     assert bad.remedy
 
 
 def test_default_voice_that_is_missing_is_named_with_those_there_are(tmp_path: Path) -> None:
-    whole = write_voice(tmp_path / "en_US-whole-student")
+    whole = write_voice(tmp_path, "en_US-whole-tone")
     missing, _ = check_voices("de_DE-absent-vits", {whole.name: whole})
     assert "de_DE-absent-vits" in missing.found
     assert whole.name in missing.found
@@ -162,40 +134,20 @@ def test_default_voice_that_is_missing_is_named_with_those_there_are(tmp_path: P
 
 @needs_mosquitto
 def test_broker_that_lets_us_in_has_no_problem() -> None:
-    port = free_port()
-    with private_broker(port):
-        assert problem_with(MqttOptions("127.0.0.1", port)) == ""
-
-
-@pytest.fixture
-def guarded_broker(tmp_path: Path) -> Iterator[int]:
-    """A broker that wants a password."""
-    assert MOSQUITTO is not None
-    port = free_port()
-    passwords = tmp_path / "passwords"
-    passwords.write_text("robot:secret\n")
-    subprocess.run([shutil.which("mosquitto_passwd") or "/usr/bin/mosquitto_passwd", "-U", str(passwords)], check=True)
-    config = tmp_path / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nuser root\n")
-    broker = subprocess.Popen([MOSQUITTO, "-c", str(config)], stderr=subprocess.DEVNULL)
-    try:
-        while not listens(port):
-            assert broker.poll() is None
-        yield port
-    finally:
-        broker.terminate()
-        broker.wait(5)
+    with Mosquitto() as broker:
+        assert problem_with(MqttOptions(broker.host, broker.port)) == ""
 
 
 @needs_mosquitto
-def test_wrong_right_and_missing_password(guarded_broker: int, tmp_path: Path) -> None:
+def test_wrong_right_and_missing_password(tmp_path: Path) -> None:
     file = tmp_path / "mqtt-password"
-    options = MqttOptions("127.0.0.1", guarded_broker, username="robot", password_file=file)
-    assert "password file" in problem_with(options)
-    file.write_text("wrong\n")
-    assert "mqtt.password_file" in check_broker("", problem_with(options)).remedy
-    file.write_text("secret\n")
-    assert problem_with(options) == ""
+    with Mosquitto(password="secret") as broker:
+        options = MqttOptions(broker.host, broker.port, username=broker.user, password_file=file)
+        assert "password file" in problem_with(options)
+        file.write_text("wrong\n")
+        assert "mqtt.password_file" in check_broker("", problem_with(options)).remedy
+        file.write_text("secret\n")
+        assert problem_with(options) == ""
 
 
 def test_absent_broker_and_one_that_is_none() -> None:
@@ -214,23 +166,20 @@ def test_absent_broker_and_one_that_is_none() -> None:
 
 @needs_mosquitto
 def test_tls_to_a_plain_broker_is_a_problem_of_tls() -> None:
-    port = free_port()
-    with private_broker(port):
-        problem = problem_with(MqttOptions("127.0.0.1", port, tls=TlsOptions()))
+    with Mosquitto() as broker:
+        problem = problem_with(MqttOptions(broker.host, broker.port, tls=TlsOptions()))
     assert "mqtt.tls" in check_broker("", problem).remedy
 
 
 def test_whole_run_prints_a_line_a_check_and_fails_when_one_must_be_fixed(tmp_path: Path) -> None:
-    write_voice(tmp_path / "voices" / "en_US-whole-student")
+    write_voice(tmp_path / "voices", "en_US-whole-tone")
     config = Config(
         mqtt=MqttTable(port=free_port()),
         serial=(SerialTable(port=str(tmp_path / "ttyUSB7")),),
     )
     config = config.model_copy(
         update={
-            "voice": config.voice.model_copy(
-                update={"default": "en_US-whole-student", "directory": tmp_path / "voices"}
-            ),
+            "voice": config.voice.model_copy(update={"default": "en_US-whole-tone", "directory": tmp_path / "voices"}),
             "audio": config.audio.model_copy(update={"device": f"wav:{tmp_path}"}),
         }
     )

@@ -14,17 +14,10 @@ import serial
 
 from edge_tts.errors import SourceError
 from edge_tts.try_out import listens, null_modem, private_broker
+from tests.device import mosquitto
+from tests.free_port import free_port
 
-needs_mosquitto = pytest.mark.skipif(
-    shutil.which("mosquitto", path="/usr/bin:/usr/sbin:/usr/local/sbin") is None, reason="mosquitto is not installed"
-)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+needs_mosquitto = pytest.mark.skipif("mosquitto" in mosquitto.missing(), reason="mosquitto is not installed")
 
 
 @needs_mosquitto
