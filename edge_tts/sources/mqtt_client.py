@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -57,6 +60,7 @@ def new_client(options: MqttOptions, client_id: str, version: MQTTProtocolVersio
         manual_ack=True,
     )
     client.connect_timeout = CONNECT_TIMEOUT
+    client.on_socket_open = _send_at_once
     if options.username is not None:
         client.username_pw_set(options.username, _password(options.password_file))
     if options.tls is not None:
@@ -78,6 +82,18 @@ def connect(client: Client, options: MqttOptions) -> None:
 def new_properties(packet_type: int) -> Properties:
     """Empty MQTT 5 properties for one of paho's PacketTypes."""
     return Properties(packet_type)  # type: ignore[no-untyped-call]
+
+
+def _send_at_once(client: Client, _: object, sock: Any) -> None:
+    # Otherwise TCP holds an event back until the one before it is acknowledged, which takes 40 ms.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def acknowledge_at_once(sock: socket.socket) -> None:
+    """Have the kernel acknowledge what comes next; it forgets this, so it is asked for again at each read."""
+    # A broker that does not set TCP_NODELAY holds a request back until then, up to 40 ms.
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def _password(file: Path | None) -> str | None:

@@ -19,7 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_tts.sources.backoff import Backoff
-from edge_tts.sources.mqtt_client import MqttOptions, connect, new_client, new_properties
+from edge_tts.sources.mqtt_client import MqttOptions, acknowledge_at_once, connect, new_client, new_properties
 from edge_tts.sources.wakeup import Wakeup
 
 log = logging.getLogger(__name__)
@@ -178,6 +178,7 @@ class MqttConnection:
             if self._wakeup in readable:
                 self._wakeup.clear()
             if pending or sock in readable:
+                acknowledge_at_once(sock)
                 client.loop_read()
             if self.connected:
                 self._flush(client)
