@@ -148,6 +148,7 @@ def test_an_interrupt_leaves_what_would_have_been_heard_faded_out(tmp_path: Path
     samples = load(path)
     assert 0.1 * RATE <= len(samples) < RATE
     assert len(samples) == sink.heard()
+    assert sink.underruns == 0
     edge = np.flatnonzero(samples > 0.499)[-1]
     assert len(samples) - edge <= 0.05 * RATE
     assert np.abs(np.diff(np.append(samples[edge:], 0.0))).max() < 0.01

@@ -158,10 +158,13 @@ class WavSink:
             raise AudioDeviceError(f"cannot make the folder {self._path}: {error.strerror}") from error
 
     def _prune(self, present: Path) -> None:
-        ours = [path for path in self._path.iterdir() if _OURS.fullmatch(path.name) and path != present]
-        ours.sort(key=lambda path: path.lstat().st_mtime_ns)
-        for path in ours[: max(0, len(ours) + 1 - self._keep)]:
-            path.unlink(missing_ok=True)
+        try:
+            ours = [path for path in self._path.iterdir() if _OURS.fullmatch(path.name) and path != present]
+            ours.sort(key=lambda path: path.lstat().st_mtime_ns)
+            for path in ours[: max(0, len(ours) + 1 - self._keep)]:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("cannot remove an old file in %s: %s", self._path, error)
 
     def _close(self) -> None:
         file, self._file = self._file, None
@@ -173,6 +176,8 @@ class WavSink:
 
     def _catch_up(self) -> None:
         """Move what has been heard by now into the file."""
+        if self._file is None:
+            return
         waiting = self._ring.filled
         if not self._clocked:
             self._put(waiting)
