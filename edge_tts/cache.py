@@ -122,6 +122,8 @@ class PhraseCache:
                 marks = json.dumps([asdict(mark) for mark in phrase.marks], ensure_ascii=False)
                 np.savez(stream, pcm=phrase.pcm, sample_rate=np.array(phrase.sample_rate), marks=np.array(marks))
                 stream.flush()
+                # The service reads what an administrator has rendered.
+                os.fchmod(stream.fileno(), 0o644)
                 os.fsync(stream.fileno())
             Path(scratch).replace(self._path(key))
         except BaseException:

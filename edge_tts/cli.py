@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -33,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command(arguments)
     except EdgeTtsError as error:
         print(f"edge-ttsd: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         return 130
@@ -64,6 +69,10 @@ def build_parser() -> argparse.ArgumentParser:
     say.add_argument("--volume", type=float, default=1.0, help="0 to 1, default 1")
     say.add_argument("--ssml", action="store_true", help="the text is SSML")
     say.set_defaults(command=say_command)
+
+    prerender = commands.add_parser("prerender", parents=[common], help="store the sound of phrases ahead of time")
+    prerender.add_argument("phrases", type=argparse.FileType(encoding="utf-8"), help="a file with a text a line")
+    prerender.set_defaults(command=prerender_command)
 
     for name, function, text in (
         ("voices", voices_command, "list the installed voices"),
@@ -127,6 +136,18 @@ def say_command(arguments: argparse.Namespace) -> int:
     once = OnceSource(make_request(fields, source="once"), daemon)
     _speak(daemon, once)
     return once.exit_status()
+
+
+def prerender_command(arguments: argparse.Namespace) -> int:
+    """edge-ttsd prerender"""
+    from edge_tts.prerender import prerender
+    from edge_tts.wiring import front_end, make_renderer, make_voices
+
+    config = read_config(arguments, **{"log.level": "warning"})
+    _log_as(config)
+    voices = make_voices(config)
+    voice = voices.voice_for(None, None)
+    return 1 if prerender(arguments.phrases, front_end, voice, make_renderer(config, voices)) else 0
 
 
 def voices_command(arguments: argparse.Namespace) -> int:

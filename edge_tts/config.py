@@ -89,6 +89,8 @@ class VoiceTable(_Table):
     directory: Path | None = None
     precision: Literal["auto", "int8", "fp16", "fp32"] = "auto"
     threads: int = Field(1, ge=1, le=16)
+    cache_mb: int = Field(16, ge=0, le=1024)
+    """Memory for phrases that were spoken lately, in MB; 0 for none."""
 
 
 class AudioTable(_Table):

@@ -1,4 +1,4 @@
-"""Speaks one request at a time: front end, voice, overlap, sink, and the events that belong to it."""
+"""Speaks one request at a time: front end, voice, sink, and the events that belong to it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Protocol
 
 import numpy as np
 
-from edge_tts.audio.chunk import AudioChunk, Samples
-from edge_tts.audio.overlap import OverlapAdder
+from edge_tts.audio.chunk import Mark, Samples
 from edge_tts.audio.sink import AudioSink
 from edge_tts.errors import EdgeTtsError
 from edge_tts.events import Cancelled, Event, Failed, Finished, Started, VisemeShown, WordSpoken
 from edge_tts.logs import FIELDS
 from edge_tts.metrics import Metrics
+from edge_tts.rendering import Renderer
 from edge_tts.request import SpeechRequest
 from edge_tts.sentence import Sentence
 from edge_tts.timeline import Timeline
-from edge_tts.voices.base import ChunkPlan, Delivery, Sampling, Voice
+from edge_tts.voices.base import Delivery, Sampling, Voice
 
 log = logging.getLogger(__name__)
 
@@ -79,14 +79,14 @@ class Synthesizer:
         voices: VoiceSource,
         sink: AudioSink,
         emit: Callable[[Event], None],
-        plan: ChunkPlan,
+        renderer: Renderer,
         metrics: Metrics,
     ) -> None:
         self._front_end = front_end
         self._voices = voices
         self._sink = sink
         self._emit = emit
-        self._plan = plan
+        self._renderer = renderer
         self._metrics = metrics
         self._lock = threading.Lock()
         self._current: Utterance | None = None
@@ -167,14 +167,14 @@ class Synthesizer:
         for part in parts:
             if pause and not self._write(utterance, np.zeros(round(pause * voice.sample_rate), np.float32)):
                 return False
-            for chunk in self._chunks(utterance, voice, part):
-                if not self._write(utterance, chunk):
+            for samples in self._pieces(utterance, voice, part):
+                if not self._write(utterance, samples):
                     return False
             pause = part.sentence.pause
         return not utterance.cancelled and self._sink.drain()
 
-    def _chunks(self, utterance: Utterance, voice: Voice, part: SpokenPart) -> Iterator[Samples]:
-        """The sentence's samples, cross-faded where the voice's chunks overlap, with its marks on the timeline."""
+    def _pieces(self, utterance: Utterance, voice: Voice, part: SpokenPart) -> Iterator[Samples]:
+        """The sentence's samples at their volume, while its marks go onto the timeline."""
         request = utterance.request
         delivery = Delivery(
             rate=float(np.clip(request.rate * self.rate * part.rate, 0.5, 2.0)),
@@ -183,24 +183,20 @@ class Synthesizer:
             sampling=Sampling(**request.sampling.model_dump()),
         )
         gain = np.float32(request.volume * part.volume)
-        session = voice.open(part.sentence, delivery, self._plan)
-        adder = OverlapAdder(session.overlap)
         begin, first_word = utterance.written, utterance.words
-        for chunk in session:
-            utterance.timeline.add(self._moments(request, chunk, begin, first_word))
-            yield adder.push(chunk.samples) * gain
+        for samples, marks in self._renderer.pieces(voice, part.sentence, delivery, request.cache):
+            moments = (self._moment(request, mark, begin, first_word, voice.sample_rate) for mark in marks)
+            utterance.timeline.add(moments)
+            yield samples if gain == 1.0 else samples * gain
         utterance.words += len(part.sentence.words)
-        yield adder.flush() * gain
 
     @staticmethod
-    def _moments(request: SpeechRequest, chunk: AudioChunk, begin: int, first_word: int) -> Iterator[tuple[int, Event]]:
-        for mark in chunk.marks:
-            sample = begin + mark.offset
-            offset_ms = round(1000 * sample / chunk.sample_rate)
-            if mark.kind == "word":
-                yield sample, WordSpoken(request.id, request.source, mark.value, first_word + mark.index, offset_ms)
-            else:
-                yield sample, VisemeShown(request.id, request.source, mark.value, offset_ms)
+    def _moment(request: SpeechRequest, mark: Mark, begin: int, first_word: int, rate: int) -> tuple[int, Event]:
+        sample = begin + mark.offset
+        offset_ms = round(1000 * sample / rate)
+        if mark.kind == "word":
+            return sample, WordSpoken(request.id, request.source, mark.value, first_word + mark.index, offset_ms)
+        return sample, VisemeShown(request.id, request.source, mark.value, offset_ms)
 
     def _write(self, utterance: Utterance, samples: Samples) -> bool:
         if utterance.cancelled:

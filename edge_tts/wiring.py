@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_tts.audio.sink import AudioSink
+from edge_tts.cache import PhraseCache
 from edge_tts.config import AudioTable, Config, MqttTable
 from edge_tts.daemon import Daemon
+from edge_tts.frontend.base import SpokenPart
 from edge_tts.frontend.parts import parts
+from edge_tts.rendering import Renderer
 from edge_tts.request import SpeechRequest
 from edge_tts.sources.base import RequestHandler, RequestSource
-from edge_tts.synthesizer import SpokenPart, Synthesizer
+from edge_tts.synthesizer import Synthesizer
 from edge_tts.voices.base import ChunkPlan
 from edge_tts.voices.store import VoiceStore
 
@@ -21,13 +24,16 @@ if TYPE_CHECKING:
     from edge_tts.sources.mqtt_client import MqttOptions
 
 WAV_PREFIX = "wav:"
+SERVICE_STATE = Path("/var/lib/edge-tts")
 
 
 def state_folder() -> Path:
-    """Where measured choices are remembered: systemd's StateDirectory, else the user's state folder."""
+    """Where choices and phrases are kept: systemd's StateDirectory, the service's own if we may, else the user's."""
     given = os.environ.get("STATE_DIRECTORY")
     if given:
         return Path(given.split(":")[0])
+    if os.access(SERVICE_STATE, os.W_OK):
+        return SERVICE_STATE
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "edge-tts"
 
 
@@ -53,14 +59,21 @@ def make_voices(config: Config) -> VoiceStore:
     return VoiceStore(voice.default, voice.directory, voice.precision, voice.threads, state_folder())
 
 
+def make_renderer(config: Config, voices: VoiceStore) -> Renderer:
+    """The renderer with its cache of phrases, some of which may have been rendered ahead of time."""
+    streaming = config.streaming
+    plan = ChunkPlan(streaming.first_chunk_ms, streaming.chunk_ms, streaming.overlap_window)
+    cache = PhraseCache(config.voice.cache_mb << 20, state_folder() / "phrases")
+    return Renderer(cache, plan, voices.edition)
+
+
 def make_daemon(config: Config, sink: AudioSink | None = None) -> Daemon:
     """A daemon for this configuration; `sink` replaces the configured one."""
     voices = make_voices(config)
     used = sink if sink is not None else make_sink(config.audio)
-    streaming = config.streaming
-    plan = ChunkPlan(streaming.first_chunk_ms, streaming.chunk_ms, streaming.overlap_window)
+    renderer = make_renderer(config, voices)
     return Daemon(
-        lambda emit, metrics: Synthesizer(front_end, voices, used, emit, plan, metrics),
+        lambda emit, metrics: Synthesizer(front_end, voices, used, emit, renderer, metrics),
         voices,
         used,
         queue_size=config.queue.size,

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from edge_tts.cache import PhraseCache
 from edge_tts.daemon import Daemon
 from edge_tts.errors import BundleError, UnknownVoice
 from edge_tts.events import Accepted, Cancelled, Failed, Finished
+from edge_tts.rendering import Renderer
 from edge_tts.request import SettingsChange, SpeechRequest
 from edge_tts.synthesizer import Synthesizer
 from edge_tts.voices.base import ChunkPlan, Voice
@@ -34,7 +36,9 @@ class Running:
         self.thread = threading.Thread(target=self._run)
 
     def _synthesizer(self, emit, metrics) -> Synthesizer:
-        return Synthesizer(fake_front_end, self.voices, self.sink, emit, ChunkPlan(), metrics)
+        return Synthesizer(
+            fake_front_end, self.voices, self.sink, emit, Renderer(PhraseCache(1 << 20), ChunkPlan()), metrics
+        )
 
     def _run(self) -> None:
         self.daemon.run([self.source, self.other], on_ready=self.ready.set)

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from edge_tts.cache import PhraseCache
 from edge_tts.errors import VoiceError
 from edge_tts.events import Cancelled, Event, Failed, Finished, Started, WordSpoken
 from edge_tts.metrics import Metrics
+from edge_tts.rendering import Renderer
 from edge_tts.request import SpeechRequest
 from edge_tts.synthesizer import Synthesizer
 from edge_tts.voices.base import ChunkPlan
@@ -25,7 +27,12 @@ class Bench:
         self.events: list[Event] = []
         self.metrics = Metrics()
         self.synthesizer = Synthesizer(
-            fake_front_end, FakeVoices(self.voice), self.sink, self.events.append, ChunkPlan(), self.metrics
+            fake_front_end,
+            FakeVoices(self.voice),
+            self.sink,
+            self.events.append,
+            Renderer(PhraseCache(1 << 20), ChunkPlan()),
+            self.metrics,
         )
 
     def say(self, text: str, **fields: object) -> list[Event]:
@@ -130,7 +137,12 @@ def test_cancelling_before_the_sink_has_begun_is_not_lost() -> None:
         return fake_front_end(request, language)
 
     bench.synthesizer = Synthesizer(
-        front_end, FakeVoices(), bench.sink, bench.events.append, ChunkPlan(), bench.metrics
+        front_end,
+        FakeVoices(),
+        bench.sink,
+        bench.events.append,
+        Renderer(PhraseCache(1 << 20), ChunkPlan()),
+        bench.metrics,
     )
     assert bench.say("a b") == [Cancelled("7", "x", "stopped")]
     assert bench.sink.now.written == 0
@@ -193,3 +205,35 @@ def test_first_audio_is_measured_from_the_arrival_of_the_text() -> None:
     started = next(event for event in bench.say("a") if isinstance(event, Started))
     assert started.voice == "fake"
     assert bench.metrics.snapshot()["first_audio_ms"] == started.first_audio_ms
+
+
+def test_a_phrase_that_is_known_is_not_synthesized_again() -> None:
+    bench = Bench()
+    first = list(bench.say("a b. c"))
+    bench.events.clear()
+    again = bench.say("a b. c")
+    assert len(bench.voice.deliveries) == 2
+    assert [(event.name, event.payload()) for event in first if event.name == "word"] == [
+        (event.name, event.payload()) for event in again if event.name == "word"
+    ]
+    one, two = (utterance.samples for utterance in bench.sink.utterances)
+    np.testing.assert_allclose(one, two, atol=1 / 32767)
+
+
+@pytest.mark.parametrize("fields", [{"cache": False}, {"rate": 1.5}, {"pitch": 1.0}, {"style": "calm"}])
+def test_another_delivery_is_another_phrase(fields: dict[str, object]) -> None:
+    bench = Bench()
+    bench.say("a")
+    bench.say("a", **fields)
+    assert len(bench.voice.deliveries) == 2
+
+
+def test_an_interrupted_sentence_is_not_remembered() -> None:
+    bench = Bench(clocked=True)
+    thread = bench.say_in_background(" ".join("word" for _ in range(1000)))
+    bench.sink.await_written(1600)
+    bench.synthesizer.cancel("stopped")
+    thread.join(5)
+    bench.say_in_background(" ".join("word" for _ in range(1000)))
+    poll_until(lambda: len(bench.voice.deliveries) == 2)
+    bench.synthesizer.cancel("stopped")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge_tts.errors import BundleError, EdgeTtsError, UnknownLanguage
 from edge_tts.voices.base import Voice
+from edge_tts.voices.bundle import MANIFEST, sha256
 from edge_tts.voices.precision import PrecisionMemory, load_best
 from edge_tts.voices.registry import find_bundles, open_bundle, voice_directories
 
@@ -27,6 +28,7 @@ class VoiceStore:
         self._threads = threads
         self._memory = PrecisionMemory(state_folder)
         self._loaded: dict[str, Voice] = {}
+        self._editions: dict[str, str] = {}
         self._lock = threading.RLock()
 
     def load_default(self) -> Voice:
@@ -76,11 +78,16 @@ class VoiceStore:
             self._load(name)
             self.default = name
 
+    def edition(self, voice: Voice) -> str:
+        """Changes with the contents of a loaded voice's folder."""
+        return self._editions.get(voice.name, "")
+
     def _load(self, name: str) -> Voice:
         with self._lock:
             if name not in self._loaded:
                 bundle = open_bundle(name, self._directories)
                 self._loaded[name] = load_best(bundle, self._precision, self._memory, self._threads)
+                self._editions[name] = sha256(bundle.folder / MANIFEST)
                 self._forget_all_but({name, self.default})
             return self._loaded[name]
 
