@@ -50,7 +50,7 @@ def private_broker(port: int = 1883) -> Iterator[str]:
         config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n")
         # A session of its own keeps Ctrl-C from stopping the broker before the daemon has said goodbye through it;
         # the death signal stops it when the daemon is killed.
-        wrapper = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
+        wrapper = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         with (Path(folder) / "log").open("w+") as output:
             broker = subprocess.Popen(
                 [*wrapper, program, "-c", str(config)], stdout=output, stderr=output, start_new_session=True
