@@ -41,7 +41,7 @@ def test_broker_that_listens_already_is_used_and_left_alone() -> None:
 
 
 @needs_mosquitto
-def test_private_broker_dies_with_a_daemon_that_is_killed() -> None:
+def test_private_broker_dies_with_a_daemon_that_is_killed(tmp_path: Path) -> None:
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv (util-linux) is not installed")
     port = free_port()
@@ -49,7 +49,8 @@ def test_private_broker_dies_with_a_daemon_that_is_killed() -> None:
         "import time; from edge_tts.try_out import private_broker\n"
         f"with private_broker({port}): print('up', flush=True); time.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as daemon:
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", program], env=environ, stdout=subprocess.PIPE) as daemon:
         assert daemon.stdout is not None
         assert daemon.stdout.readline() == b"up\n"
         daemon.kill()
