@@ -15,6 +15,8 @@ import onnxruntime as ort
 from edge_tts.voices.gpt_sovits.settings import Array, Style, T2sSettings, Tables
 
 MASKED = np.float32(-1e4)
+PREFILL_ROWS = 64
+"""How many of the prompt's tokens are read at once: all of them together would need 100 MB for a moment."""
 
 
 class TokenModel:
@@ -39,31 +41,29 @@ class TokenModel:
     def begin(self, text: Array, prompt: npt.NDArray[np.int64], options: ort.RunOptions | None = None) -> TokenSequence:
         """A sentence that has read its text rows (before positions) and the prompt's tokens."""
         placed = text + self._tables.text_scale * positions(0, len(text), self.settings.width)
-        rows = np.concatenate([placed, self.audio_rows(prompt, 0)])
-        return TokenSequence(self, rows, len(text), options)
+        return TokenSequence(self, placed, self.audio_rows(prompt, 0), options)
 
 
 class TokenSequence:
     """A sentence being generated: `logits` for the next token, and `append` to go on with the one chosen."""
 
-    def __init__(self, model: TokenModel, rows: Array, text: int, options: ort.RunOptions | None = None) -> None:
-        """Read all `rows`, of which the first `text` are phones and the others the prompt's tokens."""
+    def __init__(self, model: TokenModel, text: Array, prompt: Array, options: ort.RunOptions | None = None) -> None:
+        """Read the phones' rows [t, width], then the prompt's [p, width], all with their positions."""
         self._model = model
         self._settings = settings = model.settings
         self._options = options
-        self._tokens = len(rows) - text
+        self._tokens = len(prompt)
         total = sum(settings.heads)
         self._row = np.zeros((1, settings.width), np.float32)
         self._new_keys = np.zeros((total, 1, settings.head_width), np.float32)
         self._new_values = np.zeros_like(self._new_keys)
         self._logits = np.zeros((1, settings.vocabulary), np.float32)
-        self._keys = self._values = np.zeros((total, 0, settings.head_width), np.float32)
+        self._keys = self._values = np.zeros((total, 1, settings.head_width), np.float32)
         self._filled = 0
-        self._resize(settings.bucket)
-        feeds = {"rows": rows, "mask": prefill_mask(len(rows), text, settings.bucket), **self._layers()}
-        logits, keys, values = model.session.run(("logits", "new_k", "new_v"), feeds, options)
-        self._logits[:] = logits
-        self._keep(keys, values)
+        self._read(text, causal=False)
+        for first in range(0, len(prompt), PREFILL_ROWS):
+            self._read(prompt[first : first + PREFILL_ROWS], causal=True)
+        self._bind()
 
     @property
     def logits(self) -> Array:
@@ -73,11 +73,24 @@ class TokenSequence:
 
     def append(self, token: int) -> None:
         """Continue with `token`; `logits` are then those of the one after it."""
+        if self._mask.shape[1] <= self._keys.shape[1]:
+            self._bind()
         self._row[:] = self._model.audio_rows(np.array([token]), self._tokens)
         self._mask[0, : self._filled] = 0
         self._model.session.run_with_iobinding(self._binding, self._options)
         self._tokens += 1
         self._keep(self._new_keys, self._new_values)
+
+    def _read(self, rows: Array, causal: bool) -> None:
+        """Read rows that see all before them and one another, or of one another with `causal` only those before."""
+        mask = np.full((len(rows), self._keys.shape[1] + len(rows)), MASKED, np.float32)
+        mask[:, : self._filled] = 0
+        new = mask[:, self._keys.shape[1] :]
+        new[:] = np.triu(new, 1) if causal else 0
+        feeds = {"rows": rows, "mask": mask, **self._layers()}
+        logits, keys, values = self._model.session.run(("logits", "new_k", "new_v"), feeds, self._options)
+        self._logits[:] = logits
+        self._keep(keys, values)
 
     def _keep(self, keys: Array, values: Array) -> None:
         """Put new rows [heads, n, head_width] into the cache, with room for one more after them."""
@@ -96,12 +109,11 @@ class TokenSequence:
         keys[:, : self._filled] = self._keys[:, : self._filled]
         values[:, : self._filled] = self._values[:, : self._filled]
         self._keys, self._values = keys, values
-        self._mask = np.full((1, bucket + 1), MASKED, np.float32)
-        self._mask[0, -1] = 0
-        self._bind()
 
     def _bind(self) -> None:
         """Tell onnxruntime once per bucket where everything lies; a step then converts and allocates nothing."""
+        self._mask = np.full((1, self._keys.shape[1] + 1), MASKED, np.float32)
+        self._mask[0, -1] = 0
         self._binding = binding = self._model.session.io_binding()
         for name, array in {"rows": self._row, "mask": self._mask, **self._layers()}.items():
             binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
@@ -125,12 +137,3 @@ def positions(start: int, count: int, width: int) -> Array:
     table[:, 0::2] = np.sin(angles)
     table[:, 1::2] = np.cos(angles)
     return table
-
-
-def prefill_mask(rows: int, text: int, bucket: int) -> Array:
-    """[rows, bucket + rows]: text sees all text and no audio, audio all text and the audio up to itself."""
-    mask = np.full((rows, bucket + rows), MASKED, np.float32)
-    new = mask[:, bucket:]
-    new[:, :text] = 0
-    new[text:, text:] = np.triu(np.full((rows - text, rows - text), MASKED, np.float32), 1)
-    return mask
