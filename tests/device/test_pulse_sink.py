@@ -140,13 +140,12 @@ def test_a_first_word_is_not_clipped(make_sink: MakeSink, pulse: PulseServer, ke
         np.testing.assert_array_equal(recording.samples[offset : offset + 240], noise(0.3, seed)[:240])
 
 
-def test_the_default_latency_plays_and_reports_itself(make_sink: MakeSink, pulse: PulseServer) -> None:
-    sink, signal = make_sink(latency_ms=40), noise(0.3)
+def test_a_short_latency_loses_nothing(make_sink: MakeSink, pulse: PulseServer) -> None:
+    sink, signal = make_sink(latency_ms=40), noise(0.1)
     with pulse.record() as recording:
         speak(sink, signal)
         recording.await_more(0.3)
-    if sink.underruns == 0:
-        assert_played(signal, recording.samples)
+    assert_played(signal, recording.samples)
 
 
 def test_utterances_of_other_rates_are_played_at_theirs(make_sink: MakeSink, pulse: PulseServer) -> None:
