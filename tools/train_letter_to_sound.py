@@ -15,16 +15,22 @@ import time
 import zlib
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import onnx
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional
 
-from edge_tts.frontend.letter_to_sound import WIDTH, LetterToSound
+from edge_tts.frontend.letter_to_sound import LetterToSound
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGET = ROOT / "edge_tts" / "frontend" / "data" / "en_us_letters.npz"
+TARGET = ROOT / "edge_tts" / "frontend" / "data" / "en_us_letters.onnx"
+WIDTH = 5
+"""Letters that each convolution looks at."""
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 Chunk = tuple[str, ...]
 
@@ -93,7 +99,7 @@ class Aligner:
 
 
 class Network(nn.Module):  # type: ignore[misc]
-    """Residual convolutions over letters; `LetterToSound` computes the same with numpy."""
+    """Residual convolutions over letters, which `save` writes as an ONNX graph."""
 
     def __init__(self, chunks: int, channels: int, blocks: int, dropout: float) -> None:
         super().__init__()
@@ -171,26 +177,64 @@ def train(network: Network, examples: list[Example], minutes: float, rate: float
 
 
 def save(network: Network, chunks: list[Chunk], path: Path) -> None:
-    """Write the model with int8 matrices (one scale per output column)."""
-    arrays: dict[str, np.ndarray] = {
-        "letters": np.array(LETTERS),
-        "chunks": np.array("|".join(" ".join(chunk) for chunk in chunks)),
-        "embed": network.embed.weight.detach().numpy(),
-        "out": network.out.weight.detach().numpy().T,
-        "out.bias": network.out.bias.detach().numpy(),
-    }
-    for index, (norm, conv) in enumerate(zip(network.norms, network.convs, strict=True)):
-        assert isinstance(norm, nn.LayerNorm)
-        assert isinstance(conv, nn.Linear)
-        arrays[f"b{index}.gain"] = norm.weight.detach().numpy()
-        arrays[f"b{index}.shift"] = norm.bias.detach().numpy()
-        arrays[f"b{index}.conv"] = conv.weight.detach().numpy().T
-        arrays[f"b{index}.bias"] = conv.bias.detach().numpy()
-    for name in [name for name, array in arrays.items() if array.ndim == 2]:
-        scale = np.abs(arrays[name]).max(axis=0) / 127
-        arrays[f"{name}.scale"] = scale.astype(np.float32)
-        arrays[name] = np.round(arrays[name] / np.maximum(scale, 1e-12)).astype(np.int8)
-    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+    """Write the network as ONNX; matrices are int8 with one scale per output channel, made float when loaded."""
+    nodes: list[onnx.NodeProto] = []
+    constants: list[onnx.TensorProto] = []
+
+    def constant(name: str, array: npt.NDArray[Any], axis: int | None = None) -> None:
+        if axis is None:
+            constants.append(numpy_helper.from_array(array, name))
+            return
+        others = tuple(index for index in range(array.ndim) if index != axis)
+        scale = np.maximum(np.abs(array).max(axis=others, keepdims=True) / 127, 1e-12).astype(np.float32)
+        constants.append(numpy_helper.from_array(np.round(array / scale).astype(np.int8), f"{name}.int8"))
+        constants.append(numpy_helper.from_array(scale, f"{name}.scale"))
+        nodes.append(helper.make_node("Cast", [f"{name}.int8"], [f"{name}.float"], to=TensorProto.FLOAT))
+        nodes.append(helper.make_node("Mul", [f"{name}.float", f"{name}.scale"], [name]))
+
+    def node(operator: str, inputs: list[str], **attributes: Any) -> str:
+        output = f"{operator}_{len(nodes)}"
+        nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+    weights = {name: value.detach().numpy() for name, value in network.state_dict().items()}
+    constant("zero", np.array([0]))
+    constant("embed.weight", weights["embed.weight"], axis=1)
+    x = node("Gather", ["embed.weight", "letters"])
+    for block in range(len(network.convs)):
+        norm, conv = f"norms.{block}", f"convs.{block}"
+        for name in (f"{norm}.weight", f"{norm}.bias", f"{conv}.bias"):
+            constant(name, weights[name])
+        channels = weights[f"{conv}.bias"].shape[0]
+        kernel = weights[f"{conv}.weight"].reshape(channels, WIDTH, channels).transpose(0, 2, 1)
+        constant(f"{conv}.weight", np.ascontiguousarray(kernel), axis=0)
+        inner = node("LayerNormalization", [x, f"{norm}.weight", f"{norm}.bias"], epsilon=1e-5)
+        inner = node("Unsqueeze", [node("Transpose", [inner], perm=[1, 0]), "zero"])
+        inner = node("Conv", [inner, f"{conv}.weight", f"{conv}.bias"], pads=[WIDTH // 2, WIDTH // 2])
+        inner = node("Squeeze", [node("Relu", [inner]), "zero"])
+        x = node("Add", [x, node("Transpose", [inner], perm=[1, 0])])
+    constant("out.weight", np.ascontiguousarray(weights["out.weight"].T), axis=1)
+    constant("out.bias", weights["out.bias"])
+    nodes.append(helper.make_node("Add", [node("MatMul", [x, "out.weight"]), "out.bias"], ["scores"]))
+    letters = helper.make_tensor_value_info("letters", TensorProto.INT64, ["n"])
+    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", len(chunks)])
+    graph = helper.make_graph(nodes, "letter_to_sound", [letters], [scores], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {"letters": LETTERS, "chunks": "|".join(" ".join(chunk) for chunk in chunks)})
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def load(network: Network, path: Path) -> None:
+    """Put the weights of a saved model into the network, to train on from there."""
+    arrays = {item.name: numpy_helper.to_array(item) for item in onnx.load(path).graph.initializer}
+    state = {}
+    for name, value in network.state_dict().items():
+        array = arrays[f"{name}.int8"] * arrays[f"{name}.scale"] if f"{name}.int8" in arrays else arrays[name]
+        if name.startswith("convs.") and array.ndim == 3:
+            array = array.transpose(0, 2, 1).reshape(value.shape)
+        state[name] = torch.tensor(array.T if name == "out.weight" else array)
+    network.load_state_dict(state)
 
 
 def distance(a: Chunk, b: Chunk) -> int:
@@ -224,6 +268,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cmudict", type=Path, help="cmudict.dict as published by Carnegie Mellon University")
     parser.add_argument("--minutes", type=float, default=8.0, help="CPU time to train for; 0 only evaluates")
+    parser.add_argument("--start", type=Path, help="an earlier model to train on from")
     parser.add_argument("--channels", type=int, default=160)
     parser.add_argument("--blocks", type=int, default=6)
     parser.add_argument("--dropout", type=float, default=0.1)
@@ -250,6 +295,8 @@ def main() -> None:
         ]
         print(f"{len(examples)} of {len(words)} words align, {len(chunks)} chunks", flush=True)
         network = Network(len(chunks), args.channels, args.blocks, args.dropout)
+        if args.start:
+            load(network, args.start)
         network = train(network, examples, args.minutes, args.rate, args.batch)
         save(network.eval(), chunks, args.output)
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB")

@@ -5,6 +5,7 @@ File format (little endian), written by tools/pack_lexicon.py:
     8 bytes   b"ETLEX01\\n"
     u32       number of words
     u32       number of blocks
+    u32       size of the file
     u32 × n   where each block begins, counted from the start of the file
     blocks    up to BLOCK words in order of their bytes; each word is
               u8 bytes shared with the word before it in the block, u8 length of the rest, the rest,
@@ -23,7 +24,7 @@ from edge_tts.frontend.symbols import PHONE_INDEX, PHONES
 
 MAGIC = b"ETLEX01\n"
 BLOCK = 8
-_HEADER = struct.Struct("<8sII")
+_HEADER = struct.Struct("<8sIII")
 
 
 class Lexicon:
@@ -33,11 +34,13 @@ class Lexicon:
         try:
             with path.open("rb") as file:
                 self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            magic, words, blocks = _HEADER.unpack_from(self._data)
+            magic, words, blocks, size = _HEADER.unpack_from(self._data)
             self._words = int(words)
             self._blocks: tuple[int, ...] = struct.unpack_from(f"<{blocks}I", self._data, _HEADER.size)
         except (OSError, ValueError, struct.error) as error:
             raise BundleError(f"{path}: not a readable lexicon: {error}; install the package again") from error
+        if magic == MAGIC and size != len(self._data):
+            raise BundleError(f"{path}: damaged, {len(self._data)} of {size} bytes; install the package again")
         if magic != MAGIC:
             raise BundleError(f"{path}: not a lexicon of this version; write it with tools/pack_lexicon.py")
 
@@ -94,4 +97,4 @@ def pack(entries: Iterable[tuple[str, tuple[str, ...]]]) -> bytes:
     for part in blocks:
         index += struct.pack("<I", offset)
         offset += len(part)
-    return _HEADER.pack(MAGIC, len(words), len(blocks)) + bytes(index) + b"".join(blocks)
+    return _HEADER.pack(MAGIC, len(words), len(blocks), offset) + bytes(index) + b"".join(blocks)

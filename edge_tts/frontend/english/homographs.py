@@ -168,7 +168,7 @@ _LISTED_PLURALS = frozenset(("reads", "leads", "winds", "wounds", "deserts", "cl
 
 def _part_of_speech(word: str, before: str, after: str, default: str) -> str:
     words, part = _FOLLOWED.get(word, (frozenset(), ""))
-    if after in words and before not in _NOUN_AFTER and not (word == "live" and before in _BE):
+    if after in words and (word == "minute" or before not in _NOUN_AFTER) and not (word == "live" and before in _BE):
         return part
     if word == "content":
         return "v" if before in _BE else default

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_tts.frontend.english.inflect import derive, plural_phones
-from edge_tts.frontend.letter_to_sound import LetterToSound
 from edge_tts.frontend.lexicon import Lexicon
+
+if TYPE_CHECKING:
+    from edge_tts.frontend.letter_to_sound import LetterToSound
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 Phones = tuple[str, ...]
@@ -44,7 +47,9 @@ class Pronouncer:
         if len(bare) <= 6 and not any(vowel in bare for vowel in "aeiouy"):
             return _spelled(bare.upper())
         if self._letter_to_sound is None:
-            self._letter_to_sound = LetterToSound(DATA / "en_us_letters.npz")
+            from edge_tts.frontend.letter_to_sound import LetterToSound
+
+            self._letter_to_sound = LetterToSound(DATA / "en_us_letters.onnx")
         if word.endswith("'s"):
             return plural_phones(self._letter_to_sound.phones(word[:-2]))
         return self._letter_to_sound.phones(bare)

@@ -61,6 +61,7 @@ _FIXED = {"and/or": "and or", "wi-fi": "wifi", "e-mail": "email", "c#": "C sharp
 _FIXED_PATTERN = re.compile(rf"(?:{'|'.join(_FIXED)})(?!\w)", re.IGNORECASE)
 _OPERATOR = re.compile(r" ?(?:[<>=+*/^]|[≤≥≠])")
 _BY = re.compile(r" ?\d")
+_AMPERSAND = re.compile(r"(?P<first>[A-Z]{1,3})&(?P<second>[A-Z]{1,3})(?!\w)")
 _POSSESSIVE = re.compile(r"'[sS]$")
 
 
@@ -144,7 +145,12 @@ def _fixed(match: re.Match[str], context: Context) -> list[str]:
     return _FIXED[match[0].lower()].split()
 
 
+def _ampersand(match: re.Match[str], context: Context) -> list[str]:
+    return [match["first"], "and", match["second"]]
+
+
 RULES: tuple[Rule, ...] = (
+    (_AMPERSAND, _ampersand),
     (_FIXED_PATTERN, _fixed),
     (_ROMAN, _roman),
     (_PLURAL_ACRONYM, _plural_acronym),
