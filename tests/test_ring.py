@@ -211,6 +211,42 @@ def test_a_new_stream_does_not_play_the_rest_of_a_fade() -> None:
     np.testing.assert_array_equal(read(ring, 1000), 0.0)
 
 
+def test_rewind_plays_again_what_was_not_heard() -> None:
+    ring, signal = PlaybackRing(10000, RATE), noise(10000)
+    ring.begin()
+    ring.write(signal)
+    read(ring, 4800, audible_at=5.0)
+    assert ring.write(noise(9000)) == 4800
+    ring.rewind(5.1)
+    assert ring.free == 0
+    assert ring.heard(9.0) == 2400
+    np.testing.assert_array_equal(read(ring, 7600, audible_at=9.0), signal[2400:])
+
+
+@pytest.mark.parametrize("moment", [-100.0, 5.2, 100.0])
+def test_rewind_stays_within_the_utterance_and_what_was_read(moment: float) -> None:
+    ring, signal = PlaybackRing(10000, RATE), noise(4800)
+    ring.begin()
+    ring.write(noise(1000, seed=1))
+    read(ring, 1000, audible_at=4.0)
+    ring.begin()
+    ring.write(signal)
+    read(ring, 4800, audible_at=5.0)
+    ring.rewind(moment)
+    np.testing.assert_array_equal(read(ring, ring.filled), signal if moment < 0 else signal[:0])
+
+
+def test_rewind_does_not_bring_back_what_was_cancelled() -> None:
+    ring = PlaybackRing(10000, RATE)
+    ring.begin()
+    ring.write(noise(4800))
+    read(ring, 2400, audible_at=5.0)
+    ring.cancel()
+    ring.rewind(5.0)
+    ring.hold(0)
+    np.testing.assert_array_equal(read(ring, 4800), 0.0)
+
+
 def test_clear_drops_all_at_once_and_keeps_what_was_heard() -> None:
     ring = PlaybackRing(10000, RATE)
     ring.begin()

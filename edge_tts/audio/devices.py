@@ -27,28 +27,28 @@ class Device:
 def query() -> list[Device]:
     """Every device that can play, as PortAudio saw them when it was last initialised.
 
-    Raises AudioDeviceError when PortAudio is not installed.
+    Raises AudioDeviceError when PortAudio is not installed or does not answer.
     """
     try:
         import sounddevice
     except OSError as error:
         raise AudioDeviceError(f"{error}: install it with `apt install libportaudio2`") from error
     try:
-        default = sounddevice.query_devices(kind="output")["index"]
-    except (sounddevice.PortAudioError, ValueError):
-        default = None
-    apis = sounddevice.query_hostapis()
+        apis = sounddevice.query_hostapis()
+        found = [device for device in sounddevice.query_devices() if device["max_output_channels"] > 0]
+        default = sounddevice.query_devices(kind="output")["index"] if found else None
+    except sounddevice.PortAudioError as error:
+        raise AudioDeviceError(f"the sound devices cannot be listed: {error.args[0]}") from error
     return [
         Device(
-            index=found["index"],
-            name=found["name"],
-            host_api=apis[found["hostapi"]]["name"],
-            channels=found["max_output_channels"],
-            default_rate=round(found["default_samplerate"]),
-            is_default=found["index"] == default,
+            index=device["index"],
+            name=device["name"],
+            host_api=apis[device["hostapi"]]["name"],
+            channels=device["max_output_channels"],
+            default_rate=round(device["default_samplerate"]),
+            is_default=device["index"] == default,
         )
-        for found in sounddevice.query_devices()
-        if found["max_output_channels"] > 0
+        for device in found
     ]
 
 

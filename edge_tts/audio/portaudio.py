@@ -79,11 +79,12 @@ class PlaybackStream:
         self._ring: PlaybackRing | None = None
         self._mono: Samples = np.zeros(_MAX_BLOCK, np.float32)
         self._latency = latency
-        self._called = time.monotonic()
+        self.called = time.monotonic()
+        """When the device last asked for samples; monotonic seconds."""
         self._finished = False
         self._callbacks = 0
         self._xruns = 0
-        self._window = (self._called, 0, 0)
+        self._window = (self.called, 0, 0)
         # Half the latency: ALSA makes it the period, of which it buffers three. Other sizes bring callbacks in bursts
         # with a DAC time that jumps; PortAudio's own choice, a quarter, costs twice the CPU time for 10 ms less.
         self._stream = sounddevice.OutputStream(
@@ -103,7 +104,7 @@ class PlaybackStream:
 
         self._ring = ring
         self._latency = self._stream.latency
-        self._called = time.monotonic()
+        self.called = time.monotonic()
         try:
             self._stream.start()
         except sounddevice.PortAudioError as error:
@@ -112,10 +113,16 @@ class PlaybackStream:
 
     def failure(self) -> str | None:
         """Why this stream is of no more use, or None while it plays."""
+        import sounddevice
+
         now = time.monotonic()
-        if self._finished or not self._stream.active:
+        try:
+            active = self._stream.active
+        except sounddevice.PortAudioError as error:
+            return str(error.args[0])
+        if self._finished or not active:
             return "it was unplugged or the sound server ended"
-        if now - self._called > _STALLED_AFTER:
+        if now - self.called > _STALLED_AFTER:
             return f"it took no samples for {_STALLED_AFTER:g} s"
         since, callbacks, xruns = self._window
         if now - since > _STORM_SECONDS:
@@ -131,7 +138,7 @@ class PlaybackStream:
         self._stream.close(ignore_errors=True)
 
     def _callback(self, out: Samples, frames: int, times: Any, status: Any) -> None:
-        self._called = now = time.monotonic()
+        self.called = now = time.monotonic()
         self._callbacks += 1
         ring = self._ring
         if ring is None:
@@ -164,6 +171,6 @@ def open_stream(device: Device, formats: Sequence[tuple[int, int]], latency: flo
     for rate, channels in formats:
         try:
             return PlaybackStream(device, rate, channels, latency)
-        except sounddevice.PortAudioError as error:
+        except (sounddevice.PortAudioError, ValueError) as error:
             reason = str(error.args[0])
     raise AudioDeviceError(f"sound device {device.name!r} cannot be opened: {reason}")

@@ -9,6 +9,7 @@ from edge_tts.audio.chunk import Samples
 FADE_SECONDS = 0.03
 """How long a cancelled utterance takes to fade out."""
 _RAMP_SECONDS = 0.01
+_REWIND_SECONDS = 0.5
 _BLOCK = 4096
 
 
@@ -26,7 +27,10 @@ class PlaybackRing:
         """Gain 0 to 1, reached within 10 ms."""
         self.underruns = 0
         """Times `read` ran dry between an utterance's first sample and `finish`."""
-        self._buffer: Samples = np.zeros(capacity, np.float32)
+        self.capacity = capacity
+        """Samples it can hold."""
+        # What has been read stays for a while, for `rewind`.
+        self._buffer: Samples = np.zeros(capacity + round(_REWIND_SECONDS * sample_rate), np.float32)
         self._head = 0
         self._tail = 0
         self._cut = 0
@@ -42,11 +46,6 @@ class PlaybackRing:
         self._gains: Samples = np.zeros(_BLOCK, np.float32)
 
     @property
-    def capacity(self) -> int:
-        """Samples it can hold."""
-        return len(self._buffer)
-
-    @property
     def filled(self) -> int:
         """Samples waiting to be read."""
         return self._head - self._tail
@@ -54,7 +53,7 @@ class PlaybackRing:
     @property
     def free(self) -> int:
         """Samples that `write` would take now."""
-        return len(self._buffer) - self.filled
+        return max(0, self.capacity - self.filled)
 
     def begin(self) -> None:
         """Start an utterance: `heard` counts from here, and running dry is an underrun."""
@@ -86,6 +85,17 @@ class PlaybackRing:
         self._tail = self._cut = self._head
         self._fade_length = self._faded = 0
         self._reached = (0.0, self._reached[1])
+
+    def rewind(self, moment: float) -> None:
+        """Play again what had been read but not heard at `moment`. Only while no consumer is running."""
+        until, position = self._reached
+        if position != self._tail or self._cut > position:
+            return
+        unheard = round((until - moment) * self.sample_rate)
+        kept = len(self._buffer) - self.filled
+        position -= max(0, min(unheard, kept, position - max(self._base, self._cut)))
+        self._tail = position
+        self._reached = (0.0, position)
 
     def hold(self, samples: int) -> None:
         """Have the consumer play so many samples of silence before it goes on. Only while no consumer is running."""

@@ -148,14 +148,18 @@ class StreamKeeper:
 
     def _run(self) -> None:
         while not self.stopping:
-            self._check_stream()
-            self._check_absence()
+            try:
+                self._check_stream()
+                self._check_absence()
+            except Exception as error:
+                log.exception("the sound device failed in an unknown way; it is opened again")
+                self._close(self._detach(f"{type(error).__name__}: {error}"))
             with self.changed:
                 if not self.stopping:
                     self.changed.wait(self._next_check())
         with self.changed:
-            if self.ring is not None and self._stream is not None:
-                time.sleep(min(self.ring.remaining(time.monotonic()), _LAST_FADE))
+            playing = self.ring.remaining(time.monotonic()) if self.ring and self._stream else 0.0
+        time.sleep(min(playing, _LAST_FADE))
         self._close(self._detach())
 
     def _next_check(self) -> float | None:
@@ -165,20 +169,24 @@ class StreamKeeper:
 
     def _check_stream(self) -> None:
         """Close the stream when it failed, has another rate than is wanted now, or has idled for long enough."""
-        if self._stream is None:
+        stream = self._stream
+        if stream is None:
             return
-        failure = self._stream.failure()
+        failure = stream.failure()
         with self.changed:
             if failure is not None:
-                log.warning("sound device %s lost: %s; waiting for it", self._stream.device.name, failure)
-                old = self._detach(f"sound device {self._stream.device.name!r} lost: {failure}")
+                log.warning("sound device %s lost: %s; waiting for it", stream.device.name, failure)
+                self._detach(f"sound device {stream.device.name!r} lost: {failure}")
             elif self._is_outdated():
-                old = self._detach()
+                self._detach()
             else:
                 if time.monotonic() - self._opened_at > _STEADY_AFTER:
                     self.lost_since, self._retry_delay = None, _BACK_OFF[0]
                 return
-        self._close(old)
+        self._close(stream)
+        with self.changed:
+            if self.ring is not None:
+                self.ring.rewind(stream.called)
 
     def _is_outdated(self) -> bool:
         assert self._stream is not None

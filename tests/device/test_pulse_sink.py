@@ -200,6 +200,7 @@ def test_a_lost_device_comes_back_and_the_utterance_goes_on(
         assert sink.drain()
         speak(sink, noise(0.3, seed=1))
         recording.await_more(0.3)
+    assert_played(signal[RATE:], recording.samples)
     assert_played(noise(0.3, seed=1), recording.samples)
     lines = [record.message for record in caplog.records if record.levelno >= logging.INFO]
     assert len(lines) == 2, lines
