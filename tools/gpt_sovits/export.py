@@ -80,7 +80,7 @@ from tools.gpt_sovits.weights import Weights
 
 SYMBOLS = Path(__file__).with_name("symbols_v2.txt")
 TABLES = "tables.npz"
-BUCKET = 128
+BUCKET = 64
 """Rows of cache by which the caller's arrays grow."""
 
 

@@ -15,9 +15,6 @@ from torch.nn import functional
 
 from tools.gpt_sovits.weights import Weights, layer_norm, linear
 
-MASKED = -1.0e4
-"""What the mask holds where a row must not look."""
-
 
 class Layer(nn.Module):
     """One transformer layer over `n` new rows and a cache: post-norm, ReLU feed-forward."""
@@ -39,16 +36,16 @@ class Layer(nn.Module):
         self.norm1 = layer_norm(weights["norm1.weight"], weights["norm1.bias"])
         self.norm2 = layer_norm(weights["norm2.weight"], weights["norm2.bias"])
 
-    def forward(self, rows: Tensor, mask: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, rows: Tensor, mask: Tensor, keys: Tensor, values: Tensor, bucket: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Rows [n, d], mask [n, bucket + n], cache [heads, bucket, width] -> rows, new keys, new values."""
-        count = rows.shape[0]
-        packed = self.in_proj(rows).reshape(count, 3, self.heads, self.head_width).permute(1, 2, 0, 3)
-        query, new_keys, new_values = packed.unbind(0)
+        packed = self.in_proj(rows).reshape(-1, 3 * self.heads, self.head_width).transpose(0, 1)
+        query, new_keys, new_values = packed.split(self.heads)
         scores = torch.cat([query @ keys.transpose(1, 2), query @ new_keys.transpose(1, 2)], dim=2) + mask
         attention = torch.softmax(scores, dim=2)
-        bucket = keys.shape[1]
         mixed = attention[:, :, :bucket] @ values + attention[:, :, bucket:] @ new_values
-        rows = self.norm1(rows + self.out_proj(mixed.transpose(0, 1).reshape(count, -1)))
+        rows = self.norm1(rows + self.out_proj(mixed.transpose(0, 1).reshape(-1, self.heads * self.head_width)))
         rows = self.norm2(rows + self.linear2(functional.relu(self.linear1(rows))))
         return rows, new_keys, new_values
 
@@ -68,8 +65,10 @@ class TextToSemantic(nn.Module):
         -> the last row's logits [1, vocabulary], new keys and new values [sum of heads, n, width].
         """
         new_keys, new_values = [], []
+        # asked for once: in the exported graph every use of a shape costs nodes, and a step is made of small nodes
+        bucket = cache[0].shape[1]
         for layer, keys, values in zip(self.layers, cache[::2], cache[1::2], strict=True):
-            rows, key, value = layer(rows, mask, keys, values)
+            rows, key, value = layer(rows, mask, keys, values, bucket)
             new_keys.append(key)
             new_values.append(value)
         return self.head(rows[-1:]), torch.cat(new_keys), torch.cat(new_values)
