@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, DISCONNECT = 1, 2, 3, 4, 8, 9, 14
@@ -73,9 +74,12 @@ class Connection:
 
     def publish(self, topic: str, payload: bytes, packet_id: int, dup: bool = False) -> None:
         """Deliver an MQTT 5 message with QoS 1."""
-        name = topic.encode()
-        head = len(name).to_bytes(2, "big") + name + packet_id.to_bytes(2, "big") + b"\0"
-        self.send(PUBLISH, head + payload, flags=0x02 | (0x08 if dup else 0))
+        self.send(PUBLISH, _publish_body(topic, payload, packet_id), flags=0x02 | (0x08 if dup else 0))
+
+    def publish_together(self, topic: str, payloads: Sequence[bytes]) -> None:
+        """Deliver MQTT 5 messages with QoS 1 in one piece."""
+        bodies = (_publish_body(topic, payload, packet_id) for packet_id, payload in enumerate(payloads, start=1))
+        self._stream.sendall(b"".join(encode(PUBLISH, 0x02, body) for body in bodies))
 
     def read_until(self, kind: int) -> Packet:
         """The next packet of this kind; what comes before it is passed over."""
@@ -94,11 +98,17 @@ class Connection:
         return data
 
 
+def _publish_body(topic: str, payload: bytes, packet_id: int) -> bytes:
+    name = topic.encode()
+    return len(name).to_bytes(2, "big") + name + packet_id.to_bytes(2, "big") + b"\0" + payload
+
+
 class FakeBroker:
     """Runs `script` for each connection in turn, with its number; a context manager."""
 
-    def __init__(self, script: Callable[[int, Connection], None]) -> None:
+    def __init__(self, script: Callable[[int, Connection], None], tls: ssl.SSLContext | None = None) -> None:
         self._script = script
+        self._tls = tls
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         self.failure: BaseException | None = None
@@ -124,11 +134,11 @@ class FakeBroker:
                 stream, _ = self._server.accept()
             except OSError:
                 return
-            with stream:
-                try:
-                    self._script(number, Connection(stream))
-                except (EOFError, OSError):
-                    pass
-                except BaseException as failure:
-                    self.failure = failure
+            try:
+                with self._tls.wrap_socket(stream, server_side=True) if self._tls else stream as inner:
+                    self._script(number, Connection(inner))
+            except (EOFError, OSError):
+                pass
+            except BaseException as failure:
+                self.failure = failure
             number += 1

@@ -159,7 +159,8 @@ class SerialSource:
                 self._wakeup.clear()
             if port in writable:
                 # Not port.write(), which spins while there is no room.
-                unsent = unsent[os.write(port.fileno(), unsent) :]
+                with contextlib.suppress(BlockingIOError):
+                    unsent = unsent[os.write(port.fileno(), unsent) :]
             elif stopping:
                 return
             if port in readable and not stopping:

@@ -43,7 +43,7 @@ class Mosquitto:
             _run("mosquitto_passwd", "-b", "-c", str(passwords), self.user, password)
             lines.append(f"password_file {passwords}")
         if tls:
-            _make_certificates(folder)
+            make_certificates(folder)
             lines += [f"certfile {folder / 'server.pem'}", f"keyfile {folder / 'server.key'}"]
         self._config = folder / "mosquitto.conf"
         self._config.write_text("\n".join([*lines, "persistence false", "max_queued_messages 10000", ""]))
@@ -106,7 +106,7 @@ def _run(name: str, *arguments: str) -> None:
     subprocess.run([_program(name), *arguments], check=True, capture_output=True)
 
 
-def _make_certificates(folder: Path) -> None:
+def make_certificates(folder: Path) -> None:
     """Write ca.pem, and server.pem and server.key for localhost signed by it."""
     ca, key = str(folder / "ca.pem"), str(folder / "ca.key")
     server, server_key = str(folder / "server.pem"), str(folder / "server.key")

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -22,7 +23,8 @@ from paho.mqtt.packettypes import PacketTypes
 from edge_tts.events import Finished, State
 from edge_tts.sources.mqtt import MqttOptions, MqttSource, TlsOptions
 from edge_tts.sources.mqtt_client import new_properties
-from tests.device.mosquitto import Mosquitto, missing
+from tests.device.mosquitto import Mosquitto, make_certificates, missing
+from tests.fake_broker import SUBSCRIBE, Connection, FakeBroker
 from tests.fake_handler import FakeHandler
 from tests.fakes import poll_until
 
@@ -219,6 +221,9 @@ def test_kill_9_is_seen_as_offline_and_what_was_asked_meanwhile_is_spoken_by_the
     robot.wait_until_available()
     process.send_signal(signal.SIGKILL)
     robot.wait_until_available("offline")
+    latecomer = Robot(broker)
+    closing.callback(latecomer.close)
+    latecomer.wait_until_available("offline")
     robot.publish("tts/say", "while you were out")
     speaker(broker, handler, closing)
     robot.wait_until_available("online")
@@ -240,16 +245,22 @@ def test_a_clean_stop_is_seen_as_stopped_and_holds_nothing_back(
     handler.wait_for_texts("hello again", timeout=PATIENCE)
 
 
-def test_retained_requests_are_ignored(
-    broker: Mosquitto, robot: Robot, handler: FakeHandler, closing: contextlib.ExitStack
+def test_retained_requests_are_not_even_delivered(
+    broker: Mosquitto,
+    robot: Robot,
+    handler: FakeHandler,
+    closing: contextlib.ExitStack,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     for topic in ("tts/say", "tts/board/say", "tts/stop", "tts/board/set"):
         robot.publish(topic, '{"text": "old news"}', retain=True)
-    speaker(broker, handler, closing)
-    robot.wait_until_available()
-    robot.publish("tts/say", "news", retain=True)
-    handler.wait_for_texts("news", timeout=PATIENCE)
+    with caplog.at_level(logging.INFO):
+        speaker(broker, handler, closing)
+        robot.wait_until_available()
+        robot.publish("tts/say", "news", retain=True)
+        handler.wait_for_texts("news", timeout=PATIENCE)
     assert (handler.stops, handler.changes) == ([], [])
+    assert "retained" not in caplog.text
 
 
 def test_a_wrong_password_is_told_and_the_right_one_taken_when_it_is_there(
@@ -279,6 +290,30 @@ def test_tls(handler: FakeHandler, closing: contextlib.ExitStack, caplog: pytest
             source.publish(Finished("7", "mqtt"))
             source.stop()
             assert source._connection._farewell_said
+
+
+def test_several_messages_in_one_tls_record_are_all_read_at_once(
+    handler: FakeHandler, closing: contextlib.ExitStack, tmp_path: Path
+) -> None:
+    make_certificates(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    texts = [f"sentence {number}" for number in range(20)]
+
+    def script(number: int, connection: Connection) -> None:
+        connection.accept()
+        connection.read_until(SUBSCRIBE)
+        connection.publish_together("tts/say", [text.encode() for text in texts])
+        while True:
+            connection.read()
+
+    with FakeBroker(script, context) as broker:
+        options = MqttOptions(host="localhost", port=broker.port, tls=TlsOptions(ca=tmp_path / "ca.pem"))
+        source = MqttSource(options, "board", handler)
+        source.start()
+        # Well under the five seconds after which the connection looks around by itself.
+        handler.wait_for_texts(*texts, timeout=4.0)
+        source.stop()
 
 
 def test_two_boards_of_the_same_name_are_told_of_each_other(
