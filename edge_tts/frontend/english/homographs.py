@@ -122,7 +122,7 @@ _VERB_AFTER = word_set(
 _OBJECT = _DETERMINERS | {"it", "them", "me", "us", "him", "up", "down", "one", "two", "three", "only", "here", "with"}
 _THIRD_PERSON = frozenset(("he", "she", "it", "who", "which", "that", "everyone", "nobody", "someone"))
 _FOLLOWED = {
-    "close": (frozenset(("to", "by", "together", "enough")), "n"),
+    "close": (frozenset(("to", "by", "together", "enough", "beside", "behind", "friend", "friends")), "n"),
     "content": (frozenset(("with",)), "v"),
     "lead": (frozenset(("acid", "poisoning", "pipe", "pipes", "paint", "solder")), "n"),
     "live": (frozenset(("in", "on", "at", "here", "there", "with", "together", "near", "longer", "alone")), "v"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edge_tts.frontend.symbols import is_vowel
+from edge_tts.frontend.word_set import word_set
 
 Phones = tuple[str, ...]
 Lookup = Callable[[str], "Phones | None"]
@@ -66,7 +67,13 @@ _PREFIXES: dict[str, Phones] = {
     "under": ("AH2", "N", "D", "ER0"),
 }
 _SHORTEST_PART = 4
-"""Letters in each half of a compound; shorter ones match by accident."""
+"""Letters in each half of a compound; shorter ones match by accident, but for `_SHORT_PARTS`."""
+_SHORT_PARTS = word_set(
+    """
+    air bar bay bed bot box bus cam car day eye fan gas hub ice jet key lab lap log map net oil pad pay pen pin pod
+    sea sky sun tap tax top toy tub van way web
+    """
+)
 
 
 def plural_phones(phones: Phones) -> Phones:
@@ -87,8 +94,6 @@ def derive(word: str, look_up: Lookup) -> Phones | None:
 
 
 def _inflected(word: str, look_up: Lookup) -> Phones | None:
-    if word.endswith(("'s", "s'")) and (stem := look_up(word[:-2])):
-        return plural_phones(stem)
     if word.endswith("s") and not word.endswith("ss") and len(word) > 3:
         for stem_word in _stems(word[:-1], "s"):
             if stem := look_up(stem_word):
@@ -131,9 +136,13 @@ def _prefixed(word: str, look_up: Lookup) -> Phones | None:
     return None
 
 
+def _is_part(word: str) -> bool:
+    return len(word) >= _SHORTEST_PART or word in _SHORT_PARTS
+
+
 def _compound(word: str, look_up: Lookup) -> Phones | None:
     middle = len(word) / 2
-    places = range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1)
+    places = [at for at in range(3, len(word) - 2) if _is_part(word[:at]) and _is_part(word[at:])]
     for at in sorted(places, key=lambda place: abs(place - middle)):
         first = look_up(word[:at])
         second = first and look_up(word[at:])

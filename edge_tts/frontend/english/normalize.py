@@ -42,6 +42,7 @@ _SYMBOLS = tuple(
         (r"(?<=[\d)]) ?/ ?(?=[\d(])", "divided by"),
         (r"(?<=[\d)] )- (?=[\d(])", "minus"),
         (r"/(?=[A-Za-z])", "slash"),
+        (r"/(?=100 ?km)", "per"),
         (r"~ ?(?=[\d$€£])", "approximately"),
         (r"\^2(?!\d)", "squared"),
         (r"\^3(?!\d)", "cubed"),

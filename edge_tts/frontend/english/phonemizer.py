@@ -21,11 +21,14 @@ from edge_tts.sentence import Break, Sentence, Word
 _BREAKS = {",": Break.MINOR, ";": Break.MEDIUM, ":": Break.MEDIUM}
 _WEAK_FORMS = {
     "an": ("AH0", "N"),
+    "and": ("AE0", "N", "D"),
     "can": ("K", "AH0", "N"),
     "for": ("F", "ER0"),
+    "our": ("AA0", "R"),
     "than": ("DH", "AH0", "N"),
     "to": ("T", "AH0"),
     "was": ("W", "AH0", "Z"),
+    "with": ("W", "IH0", "TH"),
 }
 _BEFORE_VOWELS = {"the": ("DH", "IY0"), "to": ("T", "UW0"), "for": ("F", "AO0", "R")}
 _WEAK = word_set(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,10 @@ _LETTERS = {
 }
 
 
+_SPELLED_TAIL = re.compile(r"(?P<word>[a-z]{3,20})(?P<letters>[b-df-hj-np-tv-xz]{3})")
+"""A product name that ends in an acronym: chatgpt, edgetts."""
+
+
 class Pronouncer:
     """Looks words up, derives them, or reads them letter by letter. The letter-to-sound model is loaded when needed."""
 
@@ -40,8 +45,14 @@ class Pronouncer:
         if token[0].isupper():
             return _spelled(token)
         word = token.strip("'")
-        phones = self._lexicon.get(token) or self._lexicon.get(word) or derive(word, self._lexicon.get)
-        if phones:
+        if phones := self._lexicon.get(token) or self._lexicon.get(word):
+            return phones
+        if word.endswith("'s"):
+            return plural_phones(self.phones(word[:-2]))
+        tail = _SPELLED_TAIL.fullmatch(word)
+        if tail and (phones := self._lexicon.get(tail["word"])):
+            return (*phones, *(phone.replace("1", "2") for phone in _spelled(tail["letters"].upper())))
+        if phones := derive(word, self._lexicon.get):
             return phones
         bare = word.replace("'", "")
         if len(bare) <= 6 and not any(vowel in bare for vowel in "aeiouy"):
@@ -50,8 +61,6 @@ class Pronouncer:
             from edge_tts.frontend.letter_to_sound import LetterToSound
 
             self._letter_to_sound = LetterToSound(DATA / "en_us_letters.onnx")
-        if word.endswith("'s"):
-            return plural_phones(self._letter_to_sound.phones(word[:-2]))
         return self._letter_to_sound.phones(bare)
 
 

@@ -31,8 +31,8 @@ _PREFIXED = {
     "B": ("byte", "k K M G T P"),
     "iB": ("bibyte", "K M G T"),
     "bit": ("bit", "k M G T"),
+    "b": ("bit", "k M G"),
     "bps": ("bit per second", "k K M G"),
-    "b/s": ("bit per second", "k M G"),
     "bar": ("bar", "m"),
     "cal": ("calorie", "k"),
     "eV": ("electron volt", "k M G"),
@@ -102,20 +102,17 @@ UNITS = _build()
 """Symbol → name in the singular."""
 ALONE = {symbol: UNITS[symbol] for symbol in ("km", "kg", "cm", "kWh", "kHz", "MHz", "GHz", "mph", "kph", "mAh", "dB")}
 """Units that are read out without a number before them, in the plural."""
-_SYMBOL = "|".join(re.escape(symbol) for symbol in sorted(UNITS, key=len, reverse=True))
+_SYMBOL = r"(?:sq ft|[A-Za-zµΩ°%‰]{1,6}(?:\^?[23])?)"
 _END = r"(?![\w^]|['’]\w)"
-UNIT = rf"(?P<space>[ -]?)(?P<unit>{_SYMBOL})(?:/(?P<per>{_SYMBOL})(?P<power>\^2)?)?{_END}"
-_QUANTITY = re.compile(rf"(?P<sign>{SIGN})(?P<number>{NUMBER}){UNIT}")
+_UNIT = rf"(?P<space>[ -]?)(?P<unit>{_SYMBOL})(?:/(?P<per>[A-Za-z]{{1,5}}(?:\^?[23])?))?{_END}"
+_QUANTITY = re.compile(rf"(?P<sign>{SIGN})(?P<number>{NUMBER}){_UNIT}")
 _QUANTITY_RANGE = re.compile(
-    rf"(?P<sign>{SIGN})(?P<first>{NUMBER})(?: ?(?P<same>{_SYMBOL}))? ?(?:-|–|—|to|\.\.\.?) ?(?P<number>{NUMBER}){UNIT}"
+    rf"(?P<sign>{SIGN})(?P<first>{NUMBER})(?: ?(?P<same>{_SYMBOL}))? ?(?:-|–|—|to|\.\.\.?) ?(?P<number>{NUMBER}){_UNIT}"
 )
-_PER = re.compile(
-    rf"(?P<unit>km|m|l|L|kg|g|mg|kWh|MB|GB|MB|ft|gal|mi)/(?P<per>h|s|min|day|L|l|kg|d)(?P<power>\^2)?{_END}"
-)
-_ALONE = re.compile(rf"(?P<unit>{'|'.join(ALONE)})(?P<per>)(?P<power>){_END}")
-_PER_ONE = re.compile(
-    r"/(?P<per>h|hr|hour|min|minute|s|second|d|day|night|wk|week|mo|month|yr|year|kg|g|l|L|km|m|mi|person|unit|kWh|GB|MB)(?!\w)"
-)
+_PER = re.compile(rf"(?P<unit>km|m|l|L|kg|g|mg|kWh|MB|GB|ft|gal|mi)/(?P<per>(?:h|s|min|day|L|l|kg|d)(?:\^2)?){_END}")
+_ALONE = re.compile(rf"(?:{'|'.join(ALONE)}){_END}")
+_PER_WORDS = word_set("hour minute second day night week month year person unit")
+_PER_ONE = re.compile(r"/(?P<per>[A-Za-z]{1,6})(?!\w)")
 
 
 def plural(name: str) -> str:
@@ -133,14 +130,17 @@ def _pluralize(word: str) -> str:
     return _IRREGULAR.get(word) or (word if word in _UNCHANGED or word.endswith("hertz") else word + "s")
 
 
-def _name(match: re.Match[str], *, one: bool) -> list[str]:
-    name = UNITS[match["unit"]]
-    words = (name if one else plural(name)).split()
-    if match["per"]:
-        words += ["per", *UNITS.get(match["per"], match["per"]).split()]
-        if match["power"]:
-            words.append("squared")
-    return words
+def _name(unit: str, per: str | None, *, one: bool) -> list[str] | None:
+    if unit not in UNITS:
+        return None
+    name = UNITS[unit] if one else plural(UNITS[unit])
+    if per is None:
+        return name.split()
+    if per in UNITS or per in _PER_WORDS:
+        return [*name.split(), "per", *UNITS.get(per, per).split()]
+    if per[:-2] in UNITS and per.endswith("^2"):
+        return [*name.split(), "per", *UNITS[per[:-2]].split(), "squared"]
+    return None
 
 
 def _quantity(match: re.Match[str], context: Context) -> list[str] | None:
@@ -158,20 +158,27 @@ def _quantity(match: re.Match[str], context: Context) -> list[str] | None:
     words = sign(match["sign"])
     if ranged:
         words = [*words, *number(match["first"]), "to"]
-    return [*words, *number(value), *_name(match, one=one)]
+    name = _name(unit, match["per"], one=one)
+    return name and [*words, *number(value), *name]
 
 
-def _per(match: re.Match[str], context: Context) -> list[str]:
-    return _name(match, one=False)
+def _per(match: re.Match[str], context: Context) -> list[str] | None:
+    return _name(match["unit"], match["per"], one=False)
 
 
-def _per_one(match: re.Match[str], context: Context) -> list[str]:
-    name = match["per"]
-    return ["per", *UNITS.get(name, name).split()]
+def _alone(match: re.Match[str], context: Context) -> list[str]:
+    return plural(ALONE[match[0]]).split()
+
+
+def _per_one(match: re.Match[str], context: Context) -> list[str] | None:
+    before, name = match.string[match.start() - 1 : match.start()], match["per"]
+    if name in _PER_WORDS or (name in UNITS and before.isdigit()):
+        return ["per", *UNITS.get(name, name).split()]
+    return None
 
 
 QUANTITY_RULES: tuple[Rule, ...] = ((_QUANTITY_RANGE, _quantity), (_QUANTITY, _quantity))
 SLASH_RULES: tuple[Rule, ...] = ((_PER_ONE, _per_one),)
 """For a slash after an amount: `$5/h`."""
-UNIT_RULES: tuple[Rule, ...] = ((_PER, _per), (_ALONE, _per))
+UNIT_RULES: tuple[Rule, ...] = ((_PER, _per), (_ALONE, _alone))
 """For units that stand alone: `in km/h`."""
