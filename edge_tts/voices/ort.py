@@ -11,9 +11,10 @@ from edge_tts.errors import BundleError
 THREAD_SPINNING = "session.intra_op.allow_spinning"
 
 
-def open_session(path: Path, threads: int = 1) -> ort.InferenceSession:
+def open_session(path: Path, threads: int = 1, *, one_shape: bool = True) -> ort.InferenceSession:
     """Open an ONNX file on the CPU with `threads` threads that sleep while there is nothing to do.
 
+    Without `one_shape` no memory plan is kept for each shape of the inputs: where shapes vary, plans only add up.
     Raises BundleError naming the file when onnxruntime refuses it.
     """
     options = ort.SessionOptions()
@@ -21,6 +22,7 @@ def open_session(path: Path, threads: int = 1) -> ort.InferenceSession:
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry(THREAD_SPINNING, "0")
+    options.enable_mem_pattern = one_shape
     options.log_severity_level = 3
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

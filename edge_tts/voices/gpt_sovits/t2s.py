@@ -15,7 +15,7 @@ import onnxruntime as ort
 from edge_tts.voices.gpt_sovits.settings import Array, Style, T2sSettings, Tables
 
 MASKED = np.float32(-1e4)
-PREFILL_ROWS = 64
+PREFILL_ROWS = 128
 """How many of the prompt's tokens are read at once: all of them together would need 100 MB for a moment."""
 
 

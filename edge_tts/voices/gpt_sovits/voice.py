@@ -39,7 +39,9 @@ def load(bundle: Bundle, precision: Precision, threads: int) -> GptSovitsVoice:
     if not manifest.symbols:
         raise BundleError(f"{bundle.folder / MANIFEST}: symbols are missing")
     tables, styles = read_tables(bundle), read_styles(bundle)
-    graphs = {name: open_session(bundle.graph(name, precision), threads) for name in (*VOCODER_GRAPHS, "t2s")}
+    graphs = {
+        name: open_session(bundle.graph(name, precision), threads, one_shape=False) for name in ("t2s", *VOCODER_GRAPHS)
+    }
     margin = manifest.streaming.receptive_field if settings.decoder_margin is None else settings.decoder_margin
     return GptSovitsVoice(
         bundle,
