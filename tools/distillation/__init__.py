@@ -1,0 +1,1 @@
+"""Distillation: an unpruned model teaches a smaller one on the user's own texts."""
