@@ -53,44 +53,41 @@ class TokenSequence:
         self._settings = settings = model.settings
         self._options = options
         self._tokens = len(prompt)
-        total = sum(settings.heads)
-        self._row = np.zeros((1, settings.width), np.float32)
-        self._new_keys = np.zeros((total, 1, settings.head_width), np.float32)
-        self._new_values = np.zeros_like(self._new_keys)
-        self._logits = np.zeros((1, settings.vocabulary), np.float32)
-        self._keys = self._values = np.zeros((total, 1, settings.head_width), np.float32)
+        self._keys = self._values = np.zeros((sum(settings.heads), 1, settings.head_width), np.float32)
         self._filled = 0
-        self._read(text, causal=False)
+        self._logits = self._read(text, causal=False)
         for first in range(0, len(prompt), PREFILL_ROWS):
-            self._read(prompt[first : first + PREFILL_ROWS], causal=True)
-        self._bind()
+            self._logits = self._read(prompt[first : first + PREFILL_ROWS], causal=True)
 
     @property
     def logits(self) -> Array:
-        """Raw scores [vocabulary] of the next token; overwritten by `append`."""
-        logits: Array = self._logits[0]
-        return logits
+        """Raw scores [vocabulary] of the next token."""
+        return self._logits
 
     def append(self, token: int) -> None:
         """Continue with `token`; `logits` are then those of the one after it."""
-        if self._mask.shape[1] <= self._keys.shape[1]:
-            self._bind()
-        self._row[:] = self._model.audio_rows(np.array([token]), self._tokens)
-        self._mask[0, : self._filled] = 0
-        self._model.session.run_with_iobinding(self._binding, self._options)
+        self._logits = self._read(self._model.audio_rows(np.array([token]), self._tokens), causal=True)
         self._tokens += 1
-        self._keep(self._new_keys, self._new_values)
 
-    def _read(self, rows: Array, causal: bool) -> None:
-        """Read rows that see all before them and one another, or of one another with `causal` only those before."""
-        mask = np.full((len(rows), self._keys.shape[1] + len(rows)), MASKED, np.float32)
+    def _read(self, rows: Array, causal: bool) -> Array:
+        """Read rows that see all before them and one another, or of one another with `causal` only those before.
+
+        Returns the last row's logits.
+        """
+        bucket = self._keys.shape[1]
+        mask = np.full((len(rows), bucket + len(rows)), MASKED, np.float32)
         mask[:, : self._filled] = 0
-        new = mask[:, self._keys.shape[1] :]
-        new[:] = np.triu(new, 1) if causal else 0
-        feeds = {"rows": rows, "mask": mask, **self._layers()}
+        mask[:, bucket:] = np.triu(mask[:, bucket:], 1) if causal else 0
+        feeds = {"rows": rows, "mask": mask}
+        first = 0
+        for layer, heads in enumerate(self._settings.heads):
+            feeds[f"k_{layer}"] = self._keys[first : first + heads]
+            feeds[f"v_{layer}"] = self._values[first : first + heads]
+            first += heads
         logits, keys, values = self._model.session.run(("logits", "new_k", "new_v"), feeds, self._options)
-        self._logits[:] = logits
         self._keep(keys, values)
+        last: Array = logits[0]
+        return last
 
     def _keep(self, keys: Array, values: Array) -> None:
         """Put new rows [heads, n, head_width] into the cache, with room for one more after them."""
@@ -109,24 +106,6 @@ class TokenSequence:
         keys[:, : self._filled] = self._keys[:, : self._filled]
         values[:, : self._filled] = self._values[:, : self._filled]
         self._keys, self._values = keys, values
-
-    def _bind(self) -> None:
-        """Tell onnxruntime once per bucket where everything lies; a step then converts and allocates nothing."""
-        self._mask = np.full((1, self._keys.shape[1] + 1), MASKED, np.float32)
-        self._mask[0, -1] = 0
-        self._binding = binding = self._model.session.io_binding()
-        for name, array in {"rows": self._row, "mask": self._mask, **self._layers()}.items():
-            binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
-        for name, array in (("logits", self._logits), ("new_k", self._new_keys), ("new_v", self._new_values)):
-            binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
-
-    def _layers(self) -> dict[str, Array]:
-        feeds, first = {}, 0
-        for layer, heads in enumerate(self._settings.heads):
-            feeds[f"k_{layer}"] = self._keys[first : first + heads]
-            feeds[f"v_{layer}"] = self._values[first : first + heads]
-            first += heads
-        return feeds
 
 
 def positions(start: int, count: int, width: int) -> Array:
