@@ -21,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 
 from edge_tts.events import Finished, State
+from edge_tts.sources import mqtt_connection
 from edge_tts.sources.mqtt import MqttOptions, MqttSource, TlsOptions
 from edge_tts.sources.mqtt_client import new_properties
 from tests.device.mosquitto import Mosquitto, make_certificates, missing
@@ -202,6 +203,7 @@ def test_a_broker_that_is_killed_and_started_again(
 
 SCRIPT = """
 import sys, threading
+from edge_tts.sources import mqtt_connection
 from edge_tts.sources.mqtt import MqttOptions, MqttSource
 from tests.fake_handler import FakeHandler
 MqttSource(MqttOptions(host="127.0.0.1", port=int(sys.argv[1])), "board", FakeHandler()).start()
@@ -293,8 +295,10 @@ def test_tls(handler: FakeHandler, closing: contextlib.ExitStack, caplog: pytest
 
 
 def test_several_messages_in_one_tls_record_are_all_read_at_once(
-    handler: FakeHandler, closing: contextlib.ExitStack, tmp_path: Path
+    handler: FakeHandler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(mqtt_connection, "LONGEST_SLEEP", 2 * PATIENCE)
+    monkeypatch.setattr(mqtt_connection, "FAREWELL_TIMEOUT", 0.1)
     make_certificates(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
@@ -311,8 +315,7 @@ def test_several_messages_in_one_tls_record_are_all_read_at_once(
         options = MqttOptions(host="localhost", port=broker.port, tls=TlsOptions(ca=tmp_path / "ca.pem"))
         source = MqttSource(options, "board", handler)
         source.start()
-        # Well under the five seconds after which the connection looks around by itself.
-        handler.wait_for_texts(*texts, timeout=4.0)
+        handler.wait_for_texts(*texts, timeout=PATIENCE)
         source.stop()
 
 
