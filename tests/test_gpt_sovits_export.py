@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,21 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from edge_tts.voices.bundle import Bundle  # noqa: E402
-from tests.gpt_sovits_fixtures import forced_logits, make_checkpoint, positions, reference, snr  # noqa: E402
+from tests.gpt_sovits_fixtures import DATA, forced_logits, make_checkpoint, positions, reference, snr  # noqa: E402
 from tools import export_gpt_sovits  # noqa: E402
 from tools.gpt_sovits import graphs  # noqa: E402
-from tools.gpt_sovits.checkpoint import CheckpointError, GptCheckpoint, SovitsCheckpoint, read_gpt, read_sovits  # noqa: E402
+from tools.gpt_sovits.checkpoint import (  # noqa: E402
+    CheckpointError,
+    GptCheckpoint,
+    SovitsCheckpoint,
+    read_gpt,
+    read_sovits,
+    read_tensors,
+)
 from tools.gpt_sovits.export import symbols, write_bundle  # noqa: E402
 from tools.gpt_sovits.reference import BadReference, StyleSource, hubert_features, style_arrays  # noqa: E402
+from tools.gpt_sovits.speaker import filter_banks, speaker_embedding  # noqa: E402
+from tools.gpt_sovits.weights import Weights  # noqa: E402
 
 PHONES = "HH AH0 L OW1 W ER1 L D ."
 
@@ -259,10 +269,40 @@ def test_other_bad_references(folder: Path, gpt: GptCheckpoint, v2: SovitsCheckp
 def test_v2pro_needs_a_speaker_embedding_per_clip(folder: Path, gpt: GptCheckpoint) -> None:
     pro = read_sovits(folder / "v2Pro.pth")
     source = StyleSource(clips=(folder / "clip.wav",), tokens=folder / "tokens.npy")
-    with pytest.raises(BadReference, match="a v2Pro voice needs one speaker embedding"):
+    with pytest.raises(BadReference, match="a v2Pro voice needs --speaker-model"):
         style_arrays(gpt, pro, source, [5], None)
     good = source.model_copy(update={"speakers": (folder / "speaker.npy",)})
     assert style_arrays(gpt, pro, good, [5], None)["mrte_bias"].shape == (192,)
+    two = good.model_copy(update={"clips": source.clips * 2})
+    with pytest.raises(BadReference, match="1 speaker embeddings for 2 clips"):
+        style_arrays(gpt, pro, two, [5], None)
+
+
+def speaker_model(path: Path) -> Path:
+    """A tiny ERes2NetV2 of seeded noise, as a state dict."""
+    shapes = json.loads((DATA / "speaker_tiny.json").read_text())
+    state = {"bn1.num_batches_tracked": torch.tensor(7)}
+    for key, shape in shapes.items():
+        rng = np.random.default_rng(zlib.crc32(key.encode()))
+        if key.endswith("running_var"):
+            value = rng.uniform(0.5, 1.5, shape)
+        else:
+            scale = 1.4 / np.sqrt(np.prod(shape[1:]) if len(shape) > 1 else 25)
+            value = rng.standard_normal(shape) * scale + (len(shape) == 1 and key.endswith("weight"))
+        state[key] = torch.from_numpy(value.astype(np.float32))
+    torch.save(state, path)
+    return path
+
+
+def test_the_speaker_model_gives_the_official_embedding(folder: Path, tmp_path: Path, gpt: GptCheckpoint) -> None:
+    wanted = reference("speaker_tiny")
+    audio = torch.from_numpy(reference("sovits_tiny_v2Pro")["ref_audio"][0, ::2].astype(np.float32) / 32768)
+    assert np.abs(filter_banks(audio).numpy()[wanted["frames"]] - wanted["banks"]).max() < 1e-3
+    path = speaker_model(tmp_path / "speaker.ckpt")
+    assert snr(wanted["embedding"], speaker_embedding(Weights(read_tensors(path)), audio).numpy()) > 80
+    source = StyleSource(clips=(folder / "clip.wav",), tokens=folder / "tokens.npy")
+    with pytest.raises(BadReference, match="its embedding has 2560 values, the voice takes 20480"):
+        style_arrays(gpt, read_sovits(folder / "v2Pro.pth"), source, [5], None, path)
 
 
 def test_a_missing_hubert_folder_is_named(tmp_path: Path) -> None:

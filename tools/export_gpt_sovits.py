@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument(
         "--speaker", type=Path, action="append", metavar="NPY", help="speaker embedding per clip, [20480] (v2Pro)"
     )
+    parser.add_argument("--speaker-model", type=Path, metavar="CKPT", help="ERes2NetV2 file of GPT-SoVITS (v2Pro)")
     parser.add_argument("--language", default="en-US", help="what the voice speaks (en-US)")
     parser.add_argument("--license", default="not stated", help="licence of the voice")
     parser.add_argument("--description", default="")
@@ -119,7 +120,8 @@ def main() -> None:
         gpt, sovits = read_gpt(args.gpt), read_sovits(args.sovits)
         styles = {}
         for name, source in sources.items():
-            styles[name] = style_arrays(gpt, sovits, source, reference_phones(source, args.language), args.hubert)
+            phones = reference_phones(source, args.language)
+            styles[name] = style_arrays(gpt, sovits, source, phones, args.hubert, args.speaker_model)
             print(f"style {name}: {len(styles[name]['prompt_tokens'])} prompt tokens")
         write_bundle(
             args.out, gpt, sovits, styles, language=args.language, license=args.license, description=args.description

@@ -144,6 +144,12 @@ def read_sovits(path: Path) -> SovitsCheckpoint:
         raise CheckpointError(f"{path}: its config lacks {error.args[0]!r}") from error
 
 
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of any other state dict that torch saved, by name. Raises CheckpointError."""
+    content, _ = read_content(path)
+    return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+
+
 def _sovits_version(weight: dict[str, Tensor], claimed: str) -> Version:
     if "sv_emb.weight" not in weight:
         return "v2"
@@ -180,7 +186,7 @@ def read_content(path: Path) -> tuple[dict[str, Any], bytes]:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
     head = bytes(data[:2])
     if head not in _HEADS:
-        raise CheckpointError(f"{path}: not a GPT-SoVITS checkpoint (it begins with {head!r})")
+        raise CheckpointError(f"{path}: not a checkpoint of GPT-SoVITS or torch (it begins with {head!r})")
     if "LoRA" in _HEADS[head]:
         raise CheckpointError(f"{path}: a {_HEADS[head]} file; {_SUPPORTED}")
     data[:2] = b"PK"
@@ -193,7 +199,7 @@ def read_content(path: Path) -> tuple[dict[str, Any], bytes]:
         raise CheckpointError(f"{path}: damaged, or not saved by torch ({error})") from error
     content = _plain(content)
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: not a GPT-SoVITS voice (it holds no dict)")
+        raise CheckpointError(f"{path}: not a model (it holds no dict)")
     return content, head
 
 

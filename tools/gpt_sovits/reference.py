@@ -13,11 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from edge_tts.errors import EdgeTtsError
-from tools.gpt_sovits.checkpoint import GptCheckpoint, SovitsCheckpoint
+from tools.gpt_sovits.checkpoint import GptCheckpoint, SovitsCheckpoint, read_tensors
 from tools.gpt_sovits.decoder import decoder_bias
 from tools.gpt_sovits.encoder import mrte_bias
 from tools.gpt_sovits.flow import flow_bias
 from tools.gpt_sovits.reference_encoder import mrte_timbre, semantic_tokens, spectrogram, timbre
+from tools.gpt_sovits.speaker import RATE as SPEAKER_RATE
+from tools.gpt_sovits.speaker import speaker_embedding
 from tools.gpt_sovits.t2s import text_rows
 from tools.gpt_sovits.weights import Weights
 
@@ -55,19 +57,26 @@ class StyleSource(BaseModel):
     bert: Path | None = None
     """BERT features of Chinese reference text (.npy, [1024, phones])."""
     speakers: tuple[Path, ...] = ()
-    """Speaker embeddings (.npy, [20480]), one per clip; v2Pro voices need them."""
+    """Speaker embeddings (.npy, [20480]), one per clip, instead of the speaker model; only v2Pro voices have them."""
 
 
 def style_arrays(
-    gpt: GptCheckpoint, sovits: SovitsCheckpoint, source: StyleSource, phones: Sequence[int], hubert: Path | None
+    gpt: GptCheckpoint,
+    sovits: SovitsCheckpoint,
+    source: StyleSource,
+    phones: Sequence[int],
+    hubert: Path | None = None,
+    speaker_model: Path | None = None,
 ) -> Arrays:
     """The arrays of style_<name>.npz, as the contract in export.py fixes them; `phones` spell the first clip.
 
-    Raises BadReference.
+    `hubert` is a chinese-hubert-base folder, `speaker_model` the ERes2NetV2 file of v2Pro voices. Raises BadReference.
     """
     weights = Weights(sovits.tensors)
     clips = [load_clip(path, sovits.sample_rate) for path in source.clips]
-    ge = _mean_timbre(sovits, source, clips)
+    speakers = _speakers(sovits, source, speaker_model)
+    pairs = zip(clips, speakers, strict=True)
+    ge = torch.stack([timbre(weights, spectrogram(clip, sovits.hop), speaker) for clip, speaker in pairs]).mean(0)
     bert = None if source.bert is None else _load_array(source.bert, (1024, len(phones)))
     ids = torch.tensor(phones)
     with torch.no_grad():
@@ -157,19 +166,27 @@ def phone_ids(symbols: Sequence[str], names: str, where: str) -> list[int]:
     return ids
 
 
-def _mean_timbre(sovits: SovitsCheckpoint, source: StyleSource, clips: list[Tensor]) -> Tensor:
-    weights = Weights(sovits.tensors)
-    speakers: list[Tensor | None] = [None] * len(clips)
-    if sovits.version != "v2":
-        if len(source.speakers) != len(clips):
+def _speakers(sovits: SovitsCheckpoint, source: StyleSource, model: Path | None) -> Sequence[Tensor | None]:
+    """The speaker embedding of each clip; None for voices that have none."""
+    if sovits.version == "v2":
+        return [None] * len(source.clips)
+    width = Weights(sovits.tensors)["sv_emb.weight"].shape[1]
+    if source.speakers:
+        if len(source.speakers) != len(source.clips):
             raise BadReference(
-                f"{source.clips[0]}: a {sovits.version} voice needs one speaker embedding (.npy) per clip; "
-                f"{len(source.speakers)} given for {len(clips)}"
+                f"{len(source.speakers)} speaker embeddings for {len(source.clips)} clips; give one each"
             )
-        width = weights["sv_emb.weight"].shape[1]
-        speakers = [_load_array(path, (width,)) for path in source.speakers]
-    pairs = zip(clips, speakers, strict=True)
-    return torch.stack([timbre(weights, spectrogram(clip, sovits.hop), speaker) for clip, speaker in pairs]).mean(0)
+        return [_load_array(path, (width,)) for path in source.speakers]
+    if model is None:
+        raise BadReference(
+            f"{source.clips[0]}: a {sovits.version} voice needs --speaker-model (pretrained_models/sv/"
+            "pretrained_eres2netv2w24s4ep4.ckpt of GPT-SoVITS), or a speaker embedding (.npy) per clip"
+        )
+    weights = Weights(read_tensors(model))
+    found = [speaker_embedding(weights, load_clip(path, SPEAKER_RATE)) for path in source.clips]
+    if len(found[0]) != width:
+        raise BadReference(f"{model}: its embedding has {len(found[0])} values, the voice takes {width}")
+    return found
 
 
 def _load_array(path: Path, shape: tuple[int | None, ...]) -> Tensor:
