@@ -47,6 +47,8 @@ class TlsTable(_Table):
     """The authority's certificate; without it the system's are used."""
     cert: Path | None = None
     key: Path | None = None
+    insecure: bool = False
+    """Accept any certificate; only to find out why a connection fails."""
 
 
 class MqttTable(_Table):

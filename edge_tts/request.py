@@ -57,7 +57,9 @@ class SpeechRequest(BaseModel):
     ssml: str | None = Field(None)
     phonemes: str | None = Field(None)
     """ARPAbet, phones apart by spaces, words by ` | `, with `,` `.` `?` `!` as breaks; instead of text."""
-    id: Annotated[str, Field(min_length=1, max_length=128)] = Field(default_factory=lambda: uuid.uuid4().hex[:12])
+    id: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")] = Field(
+        default_factory=lambda: uuid.uuid4().hex[:12]
+    )
     voice: str | None = None
     language: str | None = None
     rate: float = Field(1.0, ge=0.5, le=2.0)

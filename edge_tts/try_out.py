@@ -47,7 +47,9 @@ def private_broker(port: int = 1883) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="edge-tts-broker-") as folder:
         config = Path(folder) / "mosquitto.conf"
         # Changing its user, as mosquitto does under root, would undo the death signal below.
-        config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n")
+        config.write_text(
+            f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nuser root\n"
+        )
         # A session of its own keeps Ctrl-C from stopping the broker before the daemon has said goodbye through it;
         # the death signal stops it when the daemon is killed.
         wrapper = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []

@@ -99,7 +99,7 @@ def mqtt_options(table: MqttTable) -> MqttOptions:
     """Where the broker is and how to enter, as the configuration says."""
     from edge_tts.sources.mqtt_client import MqttOptions, TlsOptions
 
-    tls = TlsOptions(ca=table.tls.ca, cert=table.tls.cert, key=table.tls.key) if table.tls else None
+    tls = TlsOptions(**table.tls.model_dump()) if table.tls else None
     return MqttOptions(
         host=table.host,
         port=table.port,

@@ -48,6 +48,7 @@ def test_every_field_of_the_wire_survives_a_round_trip() -> None:
         (b'{"text": "a", "priority": "urgent"}', BadRequest, "use low, normal, high or alarm"),
         (b'{"text": "a", "ttl": -1}', BadRequest, "ttl: "),
         (b'{"text": "a", "id": ""}', BadRequest, "id: "),
+        (b'{"text": "a", "id": "a\\nb"}', BadRequest, "id: "),
         (b'{"text": "a", "sampling": {"top_k": 0}}', BadRequest, "sampling.top_k: "),
         (b'{"text": "a", "ssml": "<speak/>"}', BadRequest, "exactly one of text, ssml and phonemes"),
         (b'{"id": "7"}', BadRequest, "exactly one of text, ssml and phonemes"),
