@@ -34,7 +34,7 @@ class AudioSink(Protocol):
         """
 
     def drain(self) -> bool:
-        """Wait until all that was written has been heard. False when cancelled meanwhile."""
+        """Wait until all that was written has been heard. False when cancelled meanwhile. Raises as `write` does."""
 
     def cancel(self) -> None:
         """Fade out what is being played within 50 ms and drop the rest of this utterance."""

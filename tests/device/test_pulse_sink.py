@@ -65,8 +65,9 @@ def speak(sink: SoundDeviceSink, samples: Samples, rate: int = RATE) -> None:
 def assert_played(played: Samples, recorded: Samples) -> int:
     """That the recording holds what was played, without a gap; where it begins."""
     offset, correlation = find(played, recorded)
-    assert correlation > 0.99
     part = recorded[offset : offset + len(played)]
+    wrong = np.flatnonzero(np.abs(part - played) > 1e-4)
+    assert correlation > 0.99, f"{len(wrong)} of {len(played)} differ: {wrong[:3]}...{wrong[-3:]}"
     assert longest_silence(part) <= longest_silence(played)
     return offset
 
