@@ -22,7 +22,7 @@ from edge_tts.voices.gpt_sovits.settings import Settings, Style, read_settings, 
 from edge_tts.voices.gpt_sovits.t2s import TokenModel
 from edge_tts.voices.gpt_sovits.token_stream import TokenStream
 from edge_tts.voices.gpt_sovits.vocoder import Vocoder, blocks
-from edge_tts.voices.ort import open_session
+from edge_tts.voices.ort import open_session, return_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ def load(bundle: Bundle, precision: Precision, threads: int) -> GptSovitsVoice:
     graphs = {
         name: open_session(bundle.graph(name, precision), threads, one_shape=False) for name in ("t2s", *VOCODER_GRAPHS)
     }
+    return_freed_memory()
     margin = manifest.streaming.receptive_field if settings.decoder_margin is None else settings.decoder_margin
     return GptSovitsVoice(
         bundle,
