@@ -1,0 +1,174 @@
+"""Speech parameters to waveform: pulse-synchronous voicing and shaped noise through minimum-phase filters, in numpy.
+
+Everything that can be a matrix is one: a frame's log spectrum and its minimum phase are both linear in the 80 log-envelope
+points, so no cepstrum is computed at run time.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_tts.voices.envelope import COLUMNS, FRAME, POINTS, SAMPLE_RATE, envelope_matrix, periodicity_matrix
+
+Array = npt.NDArray[np.float32]
+
+FFT = 512
+BINS = FFT // 2 + 1
+HOP = FRAME // 2
+"""Samples between noise frames: parameters are interpolated from 10 to 5 ms."""
+LEAD = 16
+"""Samples of a pulse response before the pulse: room for the ringing of the fractional delay."""
+NOISE_FRAMES = 512
+DELAY = FFT // 2
+"""Samples that `push` holds back because later frames still add to them."""
+FADE = 120
+
+
+def _minimum_phase() -> Array:
+    """Matrix [POINTS, BINS] from log-envelope points to minimum phase (Oppenheim & Schafer, folded cepstrum).
+
+    Computed at four times the resolution in use, so that the cepstrum hardly aliases.
+    """
+    size = 4 * FFT
+    cepstrum = np.fft.irfft(envelope_matrix(size // 2 + 1).T.astype(np.float64), axis=1)
+    fold = np.zeros(size)
+    fold[0] = fold[size // 2] = 1.0
+    fold[1 : size // 2] = 2.0
+    return np.ascontiguousarray(np.fft.rfft(cepstrum * fold, axis=1).imag[:, ::4].astype(np.float32))
+
+
+@functools.lru_cache(maxsize=1)
+def _tables() -> tuple[Array, Array, Array, npt.NDArray[np.complex64]]:
+    """Envelope to log spectrum [80, BINS] and phase [80, BINS], periodicity [6, BINS], noise spectra [frames, BINS].
+
+    The noise is one periodic white sequence cut into Hann windows that sum to one; it does not depend on the text, so that
+    streamed and whole synthesis agree.
+    """
+    magnitude = np.ascontiguousarray(envelope_matrix(BINS).T)
+    bands = np.ascontiguousarray(periodicity_matrix(BINS).T)
+    white = np.random.default_rng(20).standard_normal(NOISE_FRAMES * HOP)
+    window = np.hanning(2 * HOP + 1)[:-1]
+    starts = np.arange(NOISE_FRAMES)[:, None] * HOP + np.arange(-HOP, HOP)
+    padded = np.zeros((NOISE_FRAMES, FFT))
+    padded[:, FFT // 2 - HOP : FFT // 2 + HOP] = white[starts % len(white)] * window
+    noise = np.fft.rfft(padded, axis=1)
+    noise[:, 0] = 0.0
+    return magnitude, _minimum_phase(), bands, noise.astype(np.complex64)
+
+
+class SourceFilter:
+    """Streams the waveform of one sentence: push frames of parameters, collect samples.
+
+    Frames are [n, 88] float32: 80 log-amplitude envelope points, log F0 in log Hz, voicing 0..1, 6 band periodicities
+    0..1; frame i stands at sample 240 i. All calls together return 240 samples a frame, and the same samples however
+    the frames are divided.
+    """
+
+    def __init__(self) -> None:
+        self._held = np.zeros((0, COLUMNS), np.float32)
+        self._tail = np.zeros(0, np.float32)
+        self._phase = 0.0
+        self._frame = 0
+
+    def push(self, frames: Array) -> Array:
+        """The samples that are complete once `frames` are known."""
+        frames = np.concatenate([self._held, frames])
+        if len(frames) == 0:
+            return np.zeros(0, np.float32)
+        self._held = frames[-1:].copy()
+        if len(frames) == 1:
+            return np.zeros(0, np.float32)
+        return self._synthesize(frames, last=False)
+
+    def finish(self) -> Array:
+        """The remaining samples; the last frame is held for its 10 ms and faded out."""
+        if len(self._held) == 0:
+            return np.zeros(0, np.float32)
+        return self._synthesize(np.repeat(self._held, 2, axis=0), last=True)
+
+    def _synthesize(self, frames: Array, last: bool) -> Array:
+        """Add the sound between the first and the last of `frames` and return what is complete."""
+        steps = len(frames) - 1
+        origin = self._frame * FRAME - DELAY
+        # The buffer starts where the first noise frame's response starts; the carried tail is aligned to it.
+        buffer = np.zeros(steps * FRAME + DELAY + FFT, np.float32)
+        buffer[: len(self._tail)] = self._tail
+        self._add_noise(frames, buffer)
+        self._add_pulses(frames, buffer)
+        self._frame += steps
+        done = steps * FRAME
+        self._tail = buffer[done:]
+        start = max(0, -origin)
+        if not last:
+            piece = buffer[start:done]
+        else:
+            piece = buffer[start : done + DELAY].copy()
+            fade = min(FADE, len(piece))
+            piece[len(piece) - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
+        return piece
+
+    def _add_noise(self, frames: Array, buffer: Array) -> None:
+        magnitude, _, bands, bank = _tables()
+        count = 2 * (len(frames) - 1)
+        fine = np.empty((count, frames.shape[1]), np.float32)
+        fine[0::2] = frames[:-1]
+        fine[1::2] = 0.5 * (frames[:-1] + frames[1:])
+        periodicity = fine[:, POINTS + 2 :] * fine[:, POINTS + 1 : POINTS + 2]
+        aperiodicity = np.sqrt(np.maximum(1.0 - np.square(periodicity @ bands), 0.0))
+        gain = np.exp(fine[:, :POINTS] @ magnitude) * aperiodicity
+        index = (2 * self._frame + np.arange(count)) % NOISE_FRAMES
+        sound = np.fft.irfft(bank[index] * gain, axis=1).astype(np.float32, copy=False)
+        # A response spans FFT samples and frames are HOP apart: pad to whole hops and add hop-wide columns at once.
+        columns = -(-FFT // HOP)
+        padded = np.zeros((count, columns * HOP), np.float32)
+        padded[:, :FFT] = sound
+        blocks = buffer[: (count + columns - 1) * HOP].reshape(-1, HOP)
+        for column in range(columns):
+            blocks[column : column + count] += padded[:, column * HOP : (column + 1) * HOP]
+
+    def _add_pulses(self, frames: Array, buffer: Array) -> None:
+        magnitude, phases, bands, _ = _tables()
+        steps = len(frames) - 1
+        position = np.arange(steps * FRAME) / FRAME
+        f0 = np.exp(np.interp(position, np.arange(steps + 1), frames[:, POINTS].astype(np.float64)))
+        cycles = self._phase + np.cumsum(f0 / SAMPLE_RATE)
+        before = np.concatenate([[self._phase], cycles[:-1]])
+        self._phase = float(cycles[-1] % 1.0)
+        crossed = np.flatnonzero(np.floor(cycles) > np.floor(before))
+        if len(crossed) == 0:
+            return
+        # A pulse lies where the phase passes a whole number, between sample `crossed` and the next.
+        fraction = (np.floor(cycles[crossed]) - before[crossed]) / (cycles[crossed] - before[crossed])
+        at = position[crossed] + fraction / FRAME
+        left = np.minimum(at.astype(np.int64), steps - 1)
+        weight = (at - left).astype(np.float32)[:, None]
+        local = frames[left] * (1.0 - weight) + frames[left + 1] * weight
+        voiced = local[:, POINTS + 1] > 0.5
+        if not voiced.any():
+            return
+        local, crossed, fraction = local[voiced], crossed[voiced], fraction[voiced]
+        f0 = f0[crossed]
+        log_gain = local[:, :POINTS] @ magnitude
+        angle = local[:, :POINTS] @ phases
+        omega = np.linspace(0.0, np.pi, BINS, dtype=np.float32)
+        angle -= (LEAD + fraction).astype(np.float32)[:, None] * omega
+        periodicity = (local[:, POINTS + 2 :] * local[:, POINTS + 1 : POINTS + 2]) @ bands
+        gain = np.exp(log_gain) * periodicity * np.sqrt(SAMPLE_RATE / f0).astype(np.float32)[:, None]
+        spectrum = np.empty(gain.shape, np.complex64)
+        np.multiply(gain, np.cos(angle), out=spectrum.real)
+        np.multiply(gain, np.sin(angle), out=spectrum.imag)
+        # Take the pulse's DC away as a Hann-shaped bump: cutting bin 0 alone leaves a step at the response's ends.
+        spectrum[:, 1] += 0.5 * gain[:, 0]
+        spectrum[:, 0] = 0.0
+        sound = np.fft.irfft(spectrum, axis=1).astype(np.float32, copy=False)
+        for start, response in zip((crossed + (DELAY - LEAD)).tolist(), sound, strict=True):
+            buffer[start : start + FFT] += response
+
+
+def synthesize(frames: Array) -> Array:
+    """The waveform of all `frames` [n, 88] at once, shape [240 n]."""
+    source = SourceFilter()
+    return np.concatenate([source.push(frames), source.finish()])
