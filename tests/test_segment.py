@@ -43,6 +43,7 @@ def texts(text: str) -> list[str]:
         ),
         ("Go to www.example.com. Then log in.", ["Go to www.example.com.", "Then log in."]),
         ('He said "Stop." She did.', ['He said "Stop."', "She did."]),
+        ("Hello there.How are you?Fine.", ["Hello there.", "How are you?", "Fine."]),
         ("(Done.) Next.", ["(Done.)", "Next."]),
         ("So am I. You too.", ["So am I.", "You too."]),
         ("你好。世界！", ["你好。", "世界！"]),

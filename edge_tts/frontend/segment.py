@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from edge_tts.frontend.word_set import word_set
+from edge_tts.frontend.word_lists import word_set
 
 MAX_WORDS = 30
 """A longer sentence is cut at its commas, so that synthesis starts early and memory stays bounded."""
@@ -57,9 +57,12 @@ def segment(text: str, ends: Ends) -> Iterator[Segment]:
             continue
         while stop < len(text) and text[stop] in _CLOSING:
             stop += 1
+        word = _word_before(text, begin, mark.start())
         if stop < len(text) and not text[stop].isspace() and mark[0] not in "。！？":
-            continue
-        if mark[0] == "." and not ends(_word_before(text, begin, mark.start()), text[stop : stop + 40].lstrip(" \t")):
+            forgotten_space = word.isalpha() and word[1:].islower() and text[stop].isupper()
+            if not forgotten_space:
+                continue
+        if mark[0] == "." and not ends(word, text[stop : stop + 40].lstrip(" \t")):
             continue
         paragraph = text[stop : stop + 80].lstrip(" \t\r").startswith(("\n\n", "\n\r\n"))
         yield from _split(text[begin:stop], _PARAGRAPH_PAUSE if paragraph else None)

@@ -5,85 +5,43 @@ from __future__ import annotations
 import re
 
 from edge_tts.frontend.english.rules import Context, Rule
-from edge_tts.frontend.word_set import word_set
+from edge_tts.frontend.word_lists import word_map, word_set
 
-_TITLES = {
-    **{"mr": "mister", "mrs": "missus", "ms": "miz", "prof": "professor", "capt": "captain", "sgt": "sergeant"},
-    **{"lt": "lieutenant", "col": "colonel", "gen": "general", "rev": "reverend", "gov": "governor", "sen": "senator"},
-    **{
-        "rep": "representative",
-        "hon": "honorable",
-        "pres": "president",
-        "messrs": "messrs",
-        "mt": "mount",
-        "ft": "fort",
-    },
-}
-_WITH_DOT = {
-    **{
-        "jr": "junior",
-        "sr": "senior",
-        "ave": "avenue",
-        "blvd": "boulevard",
-        "rd": "road",
-        "ln": "lane",
-        "hwy": "highway",
-    },
-    **{
-        "pkwy": "parkway",
-        "sq": "square",
-        "apt": "apartment",
-        "bldg": "building",
-        "dept": "department",
-        "est": "established",
-    },
-    **{"inc": "incorporated", "ltd": "limited", "corp": "corporation", "co": "company", "bros": "brothers"},
-    **{"approx": "approximately", "max": "maximum", "min": "minimum", "avg": "average", "temp": "temperature"},
-    **{"vol": "volume", "ext": "extension", "tel": "telephone", "misc": "miscellaneous", "incl": "including"},
-    **{"excl": "excluding", "resp": "respectively", "orig": "original", "esp": "especially", "assn": "association"},
-    **{
-        "univ": "university",
-        "intl": "international",
-        "govt": "government",
-        "tech": "tech",
-        "mgr": "manager",
-        "asst": "assistant",
-    },
-    **{"cf": "compare", "ca": "circa", "dia": "diameter", "qty": "quantity", "ref": "reference", "dist": "distance"},
-    **{"cont": "continued", "attn": "attention", "hrs": "hours", "hr": "hour", "mins": "minutes", "secs": "seconds"},
-    **{"sec": "section", "ed": "edition", "def": "definition", "ex": "example"},
-}
-_ANYWHERE = {
-    **{"etc": "et cetera", "vs": "versus", "approx": "approximately", "dept": "department", "blvd": "boulevard"},
-    **{"ave": "avenue", "hwy": "highway", "bldg": "building", "mr": "mister", "mrs": "missus", "avg": "average"},
-    **{"hrs": "hours", "mins": "minutes", "secs": "seconds", "qty": "quantity", "ltd": "limited", "prof": "professor"},
-    **{"sgt": "sergeant", "capt": "captain", "incl": "including", "pls": "please", "thx": "thanks"},
-}
-_BEFORE_NUMBER = {
-    **{
-        "no": "number",
-        "nos": "numbers",
-        "nr": "number",
-        "fig": "figure",
-        "figs": "figures",
-        "ch": "chapter",
-        "pp": "pages",
-    },
-    **{
-        "p": "page",
-        "pg": "page",
-        "vol": "volume",
-        "sec": "section",
-        "art": "article",
-        "eq": "equation",
-        "para": "paragraph",
-    },
-    **{"par": "paragraph", "rm": "room", "pt": "part", "op": "opus", "ca": "circa", "tab": "table"},
-}
-_WORDS_WITHOUT_DOT = frozenset(("no", "op", "art", "tab", "par", "p", "pt", "ca"))
-_DOTTED = {
-    **{"eg": "for example", "ie": "that is", "ca": "circa", "aka": "AKA", "ps": "PS"},
-}
+_TITLES = word_map(
+    """
+    mr mister; mrs missus; ms miz; prof professor; capt captain; sgt sergeant; lt lieutenant; col colonel;
+    gen general; rev reverend; gov governor; sen senator; rep representative; hon honorable; pres president;
+    messrs messrs; mt mount; ft fort
+    """
+)
+_WITH_DOT = word_map(
+    """
+    jr junior; sr senior; ave avenue; blvd boulevard; rd road; ln lane; hwy highway; pkwy parkway; sq square;
+    apt apartment; bldg building; dept department; est established; inc incorporated; ltd limited;
+    corp corporation; co company; bros brothers; approx approximately; max maximum; min minimum; avg average;
+    temp temperature; vol volume; ext extension; tel telephone; misc miscellaneous; incl including; excl excluding;
+    resp respectively; orig original; esp especially; assn association; univ university; intl international;
+    govt government; mgr manager; asst assistant; cf compare; ca circa; dia diameter; qty quantity; ref reference;
+    dist distance; cont continued; attn attention; hrs hours; hr hour; mins minutes; secs seconds; sec section;
+    ed edition; def definition; ex example
+    """
+)
+_ANYWHERE = word_map(
+    """
+    etc et cetera; vs versus; approx approximately; dept department; blvd boulevard; ave avenue; hwy highway;
+    bldg building; mr mister; mrs missus; avg average; hrs hours; mins minutes; secs seconds; qty quantity;
+    ltd limited; prof professor; sgt sergeant; capt captain; incl including; pls please; thx thanks
+    """
+)
+_BEFORE_NUMBER = word_map(
+    """
+    no number; nos numbers; nr number; fig figure; figs figures; ch chapter; pp pages; p page; pg page; vol volume;
+    sec section; art article; eq equation; para paragraph; par paragraph; rm room; pt part; op opus; ca circa;
+    tab table
+    """
+)
+_WORDS_WITHOUT_DOT = word_set("no op art tab par p pt ca")
+_DOTTED = {"eg": "for example", "ie": "that is"}
 
 _ABBREVIATION = re.compile(r"(?P<word>[A-Za-z]{1,8})(?P<dot>\.)?(?![\w'@])")
 _INITIALISM = re.compile(
@@ -99,11 +57,8 @@ def _abbreviation(match: re.Match[str], context: Context) -> list[str] | None:
     dot = match["dot"] is not None
     if match["word"].isupper() and len(word) > 1 and not context.shouting:
         return None
-    if (
-        word in _BEFORE_NUMBER
-        and after[:1].isdigit()
-        and (dot or word not in _WORDS_WITHOUT_DOT or match["word"] == "No")
-    ):
+    numbered = after[:1].isdigit() or (after[:1].isupper() and after[1:2].isdigit())
+    if numbered and word in _BEFORE_NUMBER and (dot or word not in _WORDS_WITHOUT_DOT or match["word"] == "No"):
         return [_BEFORE_NUMBER[word]]
     name = after[:1].isupper()
     if word == "dr" and (dot or match["word"] == "Dr"):
@@ -117,9 +72,7 @@ def _abbreviation(match: re.Match[str], context: Context) -> list[str] | None:
     return _ANYWHERE[word].split() if word in _ANYWHERE else None
 
 
-_ENDING_WORDS = frozenset(
-    ("max", "min", "temp", "ed", "def", "ex", "ref", "tech", "co", "sec", "resp", "cont", "gen", "rep")
-)
+_ENDING_WORDS = word_set("max min temp ed def ex ref co sec resp cont")
 """With a dot at the end of the text these are more likely words (`set it to max.`)."""
 
 
@@ -129,9 +82,7 @@ def _after_street_name(match: re.Match[str]) -> bool:
     return before[:1].isdigit() or (before[:1].isupper() and before[-1:].isalpha() and before not in _NOT_STREETS)
 
 
-_NOT_STREETS = frozenset(
-    ("The", "At", "In", "To", "From", "Welcome", "Visit", "And", "Of", "Saint", "Near", "By", "Is")
-)
+_NOT_STREETS = word_set("The At In To From Welcome Visit And Of Saint Near By Is")
 
 
 def _initialism(match: re.Match[str], context: Context) -> list[str] | None:
@@ -154,7 +105,7 @@ RULES: tuple[Rule, ...] = ((_PHD, _phd), (_WITH, _with), (_INITIALISM, _initiali
 WITHOUT_DOT = frozenset(_ANYWHERE)
 """Abbreviations that are read out even where their dot was forgotten."""
 _NEVER_END = frozenset(_TITLES) | {"dr", "st", "vs", "approx", "e.g", "i.e", "eg", "ie", "cf", "incl", "avg", "resp"}
-_END_BEFORE_CAPITAL = frozenset(_WITH_DOT) | {"etc", "a.m", "p.m", "am", "pm"} - _ENDING_WORDS
+_END_BEFORE_CAPITAL = frozenset(_WITH_DOT) | {"etc"}
 _MONTHS_AND_DAYS = word_set(
     """
     jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri sat sun
@@ -169,7 +120,8 @@ def ends_sentence(word: str, following: str) -> bool:
     bare = word.lstrip("(\"'[“‘").lower()
     if bare in _NEVER_END:
         return False
-    if bare in _BEFORE_NUMBER and following[0].isdigit():
+    numbered = following[0].isdigit() or (following[0].isupper() and following[1:2].isdigit())
+    if numbered and (bare in _BEFORE_NUMBER or (len(bare) == 1 and word.islower())):
         return False
     if bare in _MONTHS_AND_DAYS:
         return not following[0].isdigit() and following[0].isupper() and bare in ("mar", "sat", "sun")

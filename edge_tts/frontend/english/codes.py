@@ -6,6 +6,7 @@ import re
 
 from edge_tts.frontend.english.numbers import cardinal, digits, pairs
 from edge_tts.frontend.english.rules import Context, Rule
+from edge_tts.frontend.word_lists import word_map
 
 _IP = re.compile(r"(?P<octets>\d{1,3}(?:\.\d{1,3}){3})(?P<port>:\d{1,5})?(?P<net>/\d{1,2}(?!\w))?(?!\w|\.\w)")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:(?P<mark>[:-])[0-9A-Fa-f]{2})(?:(?P=mark)[0-9A-Fa-f]{2}){4,6}(?!\w)")
@@ -14,13 +15,15 @@ _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?!\w)"
 _VERSION = re.compile(
     r"(?P<v>[vV])(?P<number>\d{1,9}(?:\.\d{1,9}){0,5})(?![\w]|\.\d)|(?P<bare>\d{1,9}(?:\.\d{1,9}){2,5})(?!\w)"
 )
-_ALPHANUMERIC = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{2,120}")
+_ALPHANUMERIC = re.compile(
+    r"(?P<code>(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{2,120})(?P<decimal>(?<=\d)\.\d{1,3}(?!\w|\.\w))?"
+)
 _RUN = re.compile(r"[A-Za-z]+|\d+")
 
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}(?<![.-])")
 _URL = re.compile(r"(?:[a-z]{2,9}://|www\.)[^\s<>\"]{1,400}", re.IGNORECASE)
 _TOP_LEVEL = (
-    "com|org|net|edu|gov|io|ai|dev|app|info|local|eu|uk|de|fr|nl|es|it|ch|at|jp|cn|us|ca|au|in|tv|me|co"
+    "com|org|net|edu|gov|io|ai|dev|app|info|local|eu|uk|de|fr|nl|es|ch|jp|cn|ca|au|tv"
     "|py|js|toml|json|yaml|yml|txt|md|wav|mp3|onnx|conf|cfg|log|sh|csv|html|xml|pdf|jpg|png|zip|service|exe"
 )
 _DOTTED = re.compile(
@@ -28,19 +31,12 @@ _DOTTED = re.compile(
 )
 _PATH = re.compile(r"(?:~|\.{1,2})?/[\w.-]{1,100}(?:/[\w.-]{1,100}){1,20}/?")
 _TRAILING = ".,;:!?)]}'\""
-_NAMES = {
-    **{
-        ".": "dot",
-        "/": "slash",
-        "-": "dash",
-        "_": "underscore",
-        "@": "at",
-        "+": "plus",
-        ":": "colon",
-        "?": "question mark",
-    },
-    **{"=": "equals", "&": "and", "#": "hash", "%": "percent", "~": "tilde", "*": "star"},
-}
+_NAMES = word_map(
+    """
+    . dot; / slash; - dash; _ underscore; @ at; + plus; : colon; ? question mark; = equals; & and; # hash;
+    % percent; ~ tilde; * star
+    """
+)
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SMALL_WORDS = frozenset(
     ("me", "my", "to", "in", "on", "of", "go", "do", "up", "is", "at", "by", "we", "be", "no", "or")
@@ -111,13 +107,14 @@ def _version(match: re.Match[str], context: Context) -> list[str]:
 
 
 def _alphanumeric(match: re.Match[str], context: Context) -> list[str]:
-    runs = _RUN.findall(match[0])
+    code = match["code"]
+    runs = _RUN.findall(code)
     if len(runs) > 3:
-        return _grouped(match[0], 4) if len(match[0]) > 8 else spell(match[0])
+        return _grouped(code, 4) if len(code) > 8 else spell(code)
     words: list[str] = []
     for run in runs:
         words += pairs(run) if run.isdigit() else letters(run, context)
-    return words
+    return [*words, "point", *digits(match["decimal"])] if match["decimal"] else words
 
 
 def address(text: str, context: Context) -> list[str]:

@@ -30,9 +30,14 @@ _MONTH_DAY = re.compile(
     rf"{_MONTH}\.?(?: the)? {_DAY}(?:st|nd|rd|th)?(?![\w:%/-]|[.,]\d)(?:,? {_YEAR})?", re.IGNORECASE
 )
 _MONTH_YEAR = re.compile(rf"{_MONTH}\.?,? {_YEAR}", re.IGNORECASE)
-_MONTH_ALONE = re.compile(r"(?P<month>Jan|Feb|Apr|Aug|Sept?|Oct|Nov|Dec)(?![\w'])\.?")
+_THROUGH = r"(?P<to> ?[-–] ?(?=[A-Z]))?"
+_MONTH_ALONE = re.compile(
+    r"(?P<month>Jan|Feb|Apr|Aug|Sept?|Oct|Nov|Dec|(?<=[-–])(?:Mar|Jun|Jul)|(?:Mar|Jun|Jul)(?=[-–]))(?![\w'])\.?"
+    + _THROUGH
+)
 _WEEKDAY_ALONE = re.compile(
-    r"(?P<day>Mon|Tues?|Wed|Thu(?:rs?)?|Fri)(?![\w'])\.?|(?P<end>Sat|Sun)(?:\.|(?=, ?\w+ \d))(?!\w)"
+    r"(?:(?P<day>Mon|Tues?|Wed|Thu(?:rs?)?|Fri)(?![\w'])\.?|(?P<end>Sat|Sun)(?:\.|(?=, ?\w+ \d)|(?<=[-–]...))(?!\w))"
+    + _THROUGH
 )
 _DECADE = re.compile(r"(?P<decade>[12]\d\d0|'?\d0)(?P<s>'?s)(?!\w)")
 
@@ -90,12 +95,12 @@ def _month_year(match: re.Match[str], context: Context) -> list[str] | None:
 
 
 def _month_alone(match: re.Match[str], context: Context) -> list[str]:
-    return [_month(match["month"])]
+    return [_month(match["month"]), *(["to"] if match["to"] else [])]
 
 
 def _weekday(match: re.Match[str], context: Context) -> list[str]:
     name = (match["day"] or match["end"]).lower()
-    return [_WEEKDAY.get(name) or _WEEKDAY[name[:3]]]
+    return [_WEEKDAY.get(name) or _WEEKDAY[name[:3]], *(["to"] if match["to"] else [])]
 
 
 def _decade(match: re.Match[str], context: Context) -> list[str] | None:

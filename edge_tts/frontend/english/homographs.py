@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edge_tts.frontend.english.inflect import plural_phones
-from edge_tts.frontend.word_set import word_set
+from edge_tts.frontend.word_lists import word_set
 
 _TABLE = """
 abuse n AH0 B Y UW1 S | AH0 B Y UW1 Z

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edge_tts.frontend.symbols import is_vowel
-from edge_tts.frontend.word_set import word_set
+from edge_tts.frontend.word_lists import word_set
 
 Phones = tuple[str, ...]
 Lookup = Callable[[str], "Phones | None"]
@@ -66,6 +66,7 @@ _PREFIXES: dict[str, Phones] = {
     "un": ("AH0", "N"),
     "under": ("AH2", "N", "D", "ER0"),
 }
+_MEASURED = frozenset(("amp", "bar", "bit", "lux", "mol", "ohm"))
 _SHORTEST_PART = 4
 """Letters in each half of a compound; shorter ones match by accident, but for `_SHORT_PARTS`."""
 _SHORT_PARTS = word_set(
@@ -129,7 +130,7 @@ def _stems(stem: str, suffix: str) -> list[str]:
 def _prefixed(word: str, look_up: Lookup) -> Phones | None:
     for length in range(min(7, len(word) - 3), 1, -1):
         prefix = _PREFIXES.get(word[:length])
-        if prefix and len(word) - length >= 4:
+        if prefix and (len(word) - length >= 4 or word[length:] in _MEASURED):
             rest = look_up(word[length:]) or _inflected(word[length:], look_up)
             if rest and any(map(is_vowel, rest)):
                 return (*prefix, *rest)

@@ -9,27 +9,21 @@ from collections.abc import Callable
 from edge_tts.frontend.english import abbreviations, codes, dates, quantities, units, words
 from edge_tts.frontend.english.rules import Context, Rule
 from edge_tts.frontend.normalize import clean
+from edge_tts.frontend.word_lists import word_map, word_set
 
 _BARE = re.compile(r"[a-z]{2,}(?:'[a-z]{1,2})?(?=[ ,;?!]|$)")
 _MARKUP = re.compile(r"!?\[(?P<link>[^\[\]]{1,200})\]\([^()\s]{0,400}\)|</?[A-Za-z][^<>]{0,100}>|&(?:nbsp|#\d{1,5});")
 _LINE_START = re.compile(r"^\s*(?:#{1,6} |[-*+] |> |(?:[-*_=] ?){3,}\s*$)+")
 _OTHER_STOPS = re.compile("[。！？、，]")
 _BREAKS = {",": ",", ";": ";", ":": ":", "(": ",", ")": ",", "[": ",", "]": ",", "{": ",", "}": ",", "|": ",", "—": ","}
-_OPERATORS = {
-    **{"&": "and", "@": "at", "+": "plus", "=": "equals", "÷": "divided by", "<": "less than", ">": "greater than"},
-    **{"≤": "less than or equal to", "≥": "greater than or equal to", "≠": "not equal to", "≈": "approximately"},
-    **{
-        "±": "plus or minus",
-        "×": "times",
-        "%": "percent",
-        "§": "section",
-        "©": "copyright",
-        "°": "degrees",
-        "−": "minus",
-    },
-    **{"∞": "infinity", "√": "square root of", "‰": "per mille", "$": "dollar", "€": "euro", "£": "pound", "¥": "yen"},
-    **{"Ω": "ohm", "µ": "micro", "≡": "equals", "~": "", "✓": "check", "✔": "check"},
-}
+_OPERATORS = word_map(
+    """
+    & and; @ at; + plus; = equals; ÷ divided by; < less than; > greater than; ≤ less than or equal to;
+    ≥ greater than or equal to; ≠ not equal to; ≈ approximately; ± plus or minus; × times; % percent; § section;
+    © copyright; ° degrees; − minus; ∞ infinity; √ square root of; ‰ per mille; $ dollar; € euro; £ pound; ¥ yen;
+    Ω ohm; µ micro; ≡ equals; ✓ check; ✔ check
+    """
+)
 _SYMBOLS = tuple(
     (re.compile(pattern), spoken.split())
     for pattern, spoken in (
@@ -39,7 +33,8 @@ _SYMBOLS = tuple(
         (r"!=", "not equal to"),
         (r"==+", "equals"),
         (r"(?<=[\d)]) ?\* ?(?=[\d(])", "times"),
-        (r"(?<=[\d)]) ?/ ?(?=[\d(])", "divided by"),
+        (r"(?<=[\d)] )/ (?=[\d(])", "divided by"),
+        (r"(?<=[\d)])/(?=[\d(])", "slash"),
         (r"(?<=[\d)] )- (?=[\d(])", "minus"),
         (r"/(?=[A-Za-z])", "slash"),
         (r"/(?=100 ?km)", "per"),
@@ -57,28 +52,13 @@ _SYMBOLS = tuple(
         (r"(?<!\w)(?:-{1,3}|–)(?!\w)|-{2,3}|–|\.{3,}", ","),
     )
 )
-_GREEK = {
-    unicodedata.lookup(f"GREEK SMALL LETTER {name}"): name.lower()
-    for name in (
-        *(
-            "ALPHA",
-            "BETA",
-            "GAMMA",
-            "DELTA",
-            "EPSILON",
-            "ZETA",
-            "ETA",
-            "THETA",
-            "IOTA",
-            "KAPPA",
-            "MU",
-            "NU",
-            "XI",
-            "OMICRON",
-        ),
-        *("PI", "RHO", "SIGMA", "TAU", "UPSILON", "PHI", "CHI", "PSI", "OMEGA"),
-    )
-} | {"λ": "lambda", "ς": "sigma"}
+_GREEK_NAMES = word_set(
+    """
+    alpha beta gamma delta epsilon zeta eta theta iota kappa lamda mu nu xi omicron pi rho sigma tau upsilon phi chi
+    psi omega
+    """
+)
+_GREEK = {unicodedata.lookup(f"GREEK SMALL LETTER {name}"): name for name in _GREEK_NAMES} | {"λ": "lambda"}
 
 _DIGIT_RULES: tuple[Rule, ...] = (
     *codes.DIGIT_RULES,
@@ -105,7 +85,7 @@ _SMALL_RULES: tuple[Rule, ...] = (
     *words.RULES,
 )
 _SIGNED = frozenset("+-−±.$€£¥₹₿₩₽₴₺'(")
-_HANDLED = abbreviations.WITHOUT_DOT | frozenset(dates.MONTHS) | units.ALONE.keys()
+_HANDLED = abbreviations.WITHOUT_DOT | frozenset(dates.MONTHS) | units.SMALL_UNITS
 """Words in small letters that are not simply read as they stand."""
 
 
@@ -118,7 +98,8 @@ def normalize(text: str, is_word: Callable[[str], bool]) -> list[str]:
     if not text.isascii() or not text.isalnum():
         text = _LINE_START.sub("", _MARKUP.sub(lambda match: match["link"] or " ", text), count=1)
     context = Context(is_word, shouting=text.isupper() and sum(map(str.isalpha, text)) > 4)
-    addresses = codes.ADDRESS_RULES if any(mark in text for mark in "./@") else ()
+    inner = text.rstrip(" .!?")
+    addresses = codes.ADDRESS_RULES if any(mark in inner for mark in "./@") else ()
     at, end, spoken = 0, len(text), context.spoken
     while at < end:
         if text[at] == " ":

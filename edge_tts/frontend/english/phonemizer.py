@@ -15,7 +15,7 @@ from edge_tts.frontend.english.pronounce import Phones, Pronouncer
 from edge_tts.frontend.english.say_as import say_as
 from edge_tts.frontend.segment import Segment, segment
 from edge_tts.frontend.symbols import is_vowel
-from edge_tts.frontend.word_set import word_set
+from edge_tts.frontend.word_lists import word_set
 from edge_tts.sentence import Break, Sentence, Word
 
 _BREAKS = {",": Break.MINOR, ";": Break.MEDIUM, ":": Break.MEDIUM}

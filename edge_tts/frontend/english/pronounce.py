@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edge_tts.frontend.english.inflect import derive, plural_phones
 from edge_tts.frontend.lexicon import Lexicon
+from edge_tts.frontend.word_lists import word_map
 
 if TYPE_CHECKING:
     from edge_tts.frontend.letter_to_sound import LetterToSound
@@ -16,15 +17,16 @@ if TYPE_CHECKING:
 DATA = Path(__file__).resolve().parent.parent / "data"
 Phones = tuple[str, ...]
 
-_LETTERS = {
-    **{"A": "EY1", "B": "B IY1", "C": "S IY1", "D": "D IY1", "E": "IY1", "F": "EH1 F", "G": "JH IY1", "H": "EY1 CH"},
-    **{"I": "AY1", "J": "JH EY1", "K": "K EY1", "L": "EH1 L", "M": "EH1 M", "N": "EH1 N", "O": "OW1", "P": "P IY1"},
-    **{"Q": "K Y UW1", "R": "AA1 R", "S": "EH1 S", "T": "T IY1", "U": "Y UW1", "V": "V IY1", "X": "EH1 K S"},
-    **{"W": "D AH1 B AH0 L Y UW0", "Y": "W AY1", "Z": "Z IY1"},
-}
+_LETTERS = word_map(
+    """
+    A EY1; B B IY1; C S IY1; D D IY1; E IY1; F EH1 F; G JH IY1; H EY1 CH; I AY1; J JH EY1; K K EY1; L EH1 L;
+    M EH1 M; N EH1 N; O OW1; P P IY1; Q K Y UW1; R AA1 R; S EH1 S; T T IY1; U Y UW1; V V IY1; X EH1 K S;
+    W D AH1 B AH0 L Y UW0; Y W AY1; Z Z IY1
+    """
+)
 
 
-_SPELLED_TAIL = re.compile(r"(?P<word>[a-z]{3,20})(?P<letters>[b-df-hj-np-tv-xz]{3})")
+_SPELLED_TAIL = re.compile(r"(?P<word>[a-z]{3,20})(?P<letters>tts|stt|gpt|bnb|sql|xml|html|mqtt|css|php|gps|lcd|rtc)")
 """A product name that ends in an acronym: chatgpt, edgetts."""
 
 

@@ -52,6 +52,7 @@ _FRACTION = re.compile(r"(?:(?P<whole>\d{1,4})[ -])?(?P<top>\d{1,4})[/⁄](?P<bo
 _RANGE = re.compile(
     rf"(?P<sign>{SIGN})(?P<first>{NUMBER})(?: ?[–—] ?|-|\.\.\.?)(?P<second>{NUMBER})(?![\w-]|/\d)(?! ?=)"
 )
+_PRODUCT = re.compile(rf"(?P<first>{NUMBER}) x (?P<second>{NUMBER})(?! ?[\w²])")
 _DIMENSIONS = re.compile(
     rf"(?P<first>{NUMBER})(?:×| ?x ?)(?P<second>{NUMBER})(?:(?:×| ?x ?)(?P<third>{NUMBER}))?(?![\d.]*\w)"
 )
@@ -144,6 +145,10 @@ def _dimensions(match: re.Match[str], context: Context) -> list[str]:
     return words
 
 
+def _product(match: re.Match[str], context: Context) -> list[str]:
+    return [*number(match["first"]), "times", *number(match["second"])]
+
+
 def _times(match: re.Match[str], context: Context) -> list[str]:
     return [*number(match["number"]), "times"]
 
@@ -226,6 +231,7 @@ RULES: tuple[Rule, ...] = (
     (_SCIENTIFIC, _scientific),
     (_POWER, _power),
     (_RANGE, _range),
+    (_PRODUCT, _product),
     (_DIMENSIONS, _dimensions),
     (_TIMES, _times),
     (_RATIO, _ratio),

@@ -6,7 +6,7 @@ import re
 
 from edge_tts.frontend.english.numbers import number
 from edge_tts.frontend.english.rules import NUMBER, SIGN, Context, Rule, sign
-from edge_tts.frontend.word_set import word_set
+from edge_tts.frontend.word_lists import word_map, word_set
 
 _PREFIXED = {
     "m": ("meter", "n µ m c d k"),
@@ -39,37 +39,31 @@ _PREFIXED = {
     "Sv": ("sievert", "µ m"),
     "Bq": ("becquerel", "k M"),
     "lm": ("lumen", ""),
-    "lx": ("lux", "k"),
+    "lx": ("lux", ""),
     "mol": ("mole", "m"),
     "t": ("ton", "k M"),
     "sps": ("sample per second", "k M"),
 }
-_PREFIXES = {
-    "p": "pico",
-    "n": "nano",
-    "µ": "micro",
-    "u": "micro",
-    "m": "milli",
-    "c": "centi",
-    "d": "deci",
-    "h": "hecto",
-}
+_PREFIXES = word_map(
+    """
+    p pico; n nano; µ micro; u micro; m milli; c centi; d deci; h hecto
+    """
+)
 _PREFIXES |= {"k": "kilo", "K": "kilo", "M": "mega", "G": "giga", "T": "tera", "P": "peta"}
 _BINARY = {"K": "kibi", "M": "mebi", "G": "gibi", "T": "tebi"}
-_OTHER = {
-    **{"°C": "degree celsius", "°F": "degree fahrenheit", "°": "degree", "K": "kelvin", "dB": "decibel", "dBm": "DBM"},
-    **{"min": "minute", "mins": "minute", "h": "hour", "hr": "hour", "hrs": "hour", "d": "day", "wk": "week"},
-    **{"yr": "year", "yrs": "year", "sec": "second", "secs": "second", "msec": "millisecond", "mo": "month"},
-    **{"ft": "foot", "yd": "yard", "mi": "mile", "lb": "pound", "lbs": "pound", "oz": "ounce", "gal": "gallon"},
-    **{"qt": "quart", "pt": "pint", "sq ft": "square foot", "sqm": "square meter", "ha": "hectare", "ac": "acre"},
-    **{"mph": "mile per hour", "kph": "kilometer per hour", "kmph": "kilometer per hour", "rpm": "RPM", "RPM": "RPM"},
-    **{"fps": "frame per second", "FPS": "frame per second", "psi": "PSI", "PSI": "PSI", "ppm": "part per million"},
-    **{"ppb": "part per billion", "atm": "atmosphere", "mmHg": "millimeter of mercury", "hp": "horsepower"},
-    **{"kn": "knot", "kt": "knot", "nmi": "nautical mile", "px": "pixel", "dpi": "DPI", "Mpx": "megapixel"},
-    **{"MP": "megapixel", "cc": "CC", "tsp": "teaspoon", "tbsp": "tablespoon", "bpm": "beat per minute"},
-    **{"cd": "candela", "%": "percent", "‰": "per mille", "kcal": "kilocalorie"},
-    **{"in": "inch", "inch": "inch", "rad": "radian", "deg": "degree", "kWp": "kilowatt peak", "Gal": "gallon"},
-}
+_OTHER = word_map(
+    """
+    °C degree celsius; °F degree fahrenheit; ° degree; K kelvin; dB decibel; dBm DBM; min minute; mins minute;
+    h hour; hr hour; hrs hour; d day; wk week; yr year; yrs year; sec second; secs second; msec millisecond;
+    mo month; ft foot; yd yard; mi mile; lb pound; lbs pound; oz ounce; gal gallon; qt quart; pt pint;
+    sqm square meter; ha hectare; ac acre; mph mile per hour; kph kilometer per hour; kmph kilometer per hour;
+    rpm RPM; RPM RPM; fps frame per second; FPS frame per second; psi PSI; PSI PSI; ppm part per million;
+    ppb part per billion; atm atmosphere; mmHg millimeter of mercury; hp horsepower; kn knot; kt knot;
+    nmi nautical mile; px pixel; dpi DPI; Mpx megapixel; MP megapixel; cc CC; tsp teaspoon; tbsp tablespoon;
+    bpm beat per minute; cd candela; % percent; ‰ per mille; kcal kilocalorie; in inch; inch inch; rad radian;
+    deg degree; kWp kilowatt peak
+    """
+) | {"sq ft": "square foot"}
 _GLUED = frozenset(("in", "d", "mo", "B", "H", "F", "cd", "pt", "ac", "ha", "MP", "cc", "cal", "rad"))
 """Read as a unit only where no space stands before it: `5in`, but not `5 in stock`."""
 _UNCHANGED = word_set(
@@ -78,6 +72,7 @@ _UNCHANGED = word_set(
     """
 )
 _IRREGULAR = {"foot": "feet", "inch": "inches", "henry": "henries", "kelvin": "kelvin", "century": "centuries"}
+_FRACTIONS = ("half", "quarter", "quarters", "third", "thirds", "th", "ths")
 _POWERS = {"2": "square", "3": "cubic"}
 
 
@@ -109,6 +104,7 @@ _QUANTITY = re.compile(rf"(?P<sign>{SIGN})(?P<number>{NUMBER}){_UNIT}")
 _QUANTITY_RANGE = re.compile(
     rf"(?P<sign>{SIGN})(?P<first>{NUMBER})(?: ?(?P<same>{_SYMBOL}))? ?(?:-|–|—|to|\.\.\.?) ?(?P<number>{NUMBER}){_UNIT}"
 )
+_UNIT_ALONE = re.compile(rf"(?P<unit>{_SYMBOL})(?:/(?P<per>[A-Za-z]{{1,5}}(?:\^?[23])?))?{_END}")
 _PER = re.compile(rf"(?P<unit>km|m|l|L|kg|g|mg|kWh|MB|GB|ft|gal|mi)/(?P<per>(?:h|s|min|day|L|l|kg|d)(?:\^2)?){_END}")
 _ALONE = re.compile(rf"(?:{'|'.join(ALONE)}){_END}")
 _PER_WORDS = word_set("hour minute second day night week month year person unit")
@@ -170,6 +166,15 @@ def _alone(match: re.Match[str], context: Context) -> list[str]:
     return plural(ALONE[match[0]]).split()
 
 
+def _after_number(match: re.Match[str], context: Context) -> list[str] | None:
+    """A unit that stands after what another rule has read: `120/80 mmHg`, `10 x 20 cm`, `14:05 h`."""
+    before = match.string[max(0, match.start() - 2) : match.start()]
+    unit = match["unit"]
+    if not before.rstrip(" ")[-1:].isdigit() or (before.endswith(" ") and unit in _GLUED):
+        return None
+    return _name(unit, match["per"], one=context.last.endswith(_FRACTIONS))
+
+
 def _per_one(match: re.Match[str], context: Context) -> list[str] | None:
     before, name = match.string[match.start() - 1 : match.start()], match["per"]
     if name in _PER_WORDS or (name in UNITS and before.isdigit()):
@@ -180,5 +185,7 @@ def _per_one(match: re.Match[str], context: Context) -> list[str] | None:
 QUANTITY_RULES: tuple[Rule, ...] = ((_QUANTITY_RANGE, _quantity), (_QUANTITY, _quantity))
 SLASH_RULES: tuple[Rule, ...] = ((_PER_ONE, _per_one),)
 """For a slash after an amount: `$5/h`."""
-UNIT_RULES: tuple[Rule, ...] = ((_PER, _per), (_ALONE, _alone))
+UNIT_RULES: tuple[Rule, ...] = ((_UNIT_ALONE, _after_number), (_PER, _per), (_ALONE, _alone))
 """For units that stand alone: `in km/h`."""
+SMALL_UNITS = frozenset(symbol for symbol in UNITS if symbol.islower() and symbol.isalpha() and len(symbol) > 1)
+"""Those that look like words."""

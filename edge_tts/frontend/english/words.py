@@ -7,7 +7,7 @@ import re
 from edge_tts.frontend.english.codes import letters, spell
 from edge_tts.frontend.english.numbers import cardinal, ordinal
 from edge_tts.frontend.english.rules import Context, Rule
-from edge_tts.frontend.word_set import word_set
+from edge_tts.frontend.word_lists import word_set
 
 _BEFORE_LETTER = word_set(
     """
@@ -60,6 +60,7 @@ _PLURAL_ACRONYM = re.compile(r"(?P<letters>[A-Z]{2,6})'?s'?(?![\w'])")
 _FIXED = {"and/or": "and or", "wi-fi": "wifi", "e-mail": "email", "c#": "C sharp", "he/she": "he or she"}
 _FIXED_PATTERN = re.compile(rf"(?:{'|'.join(_FIXED)})(?!\w)", re.IGNORECASE)
 _OPERATOR = re.compile(r" ?(?:[<>=+*/^]|[≤≥≠])")
+_COMPASS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _BY = re.compile(r" ?\d")
 _AMPERSAND = re.compile(r"(?P<first>[A-Z]{1,3})&(?P<second>[A-Z]{1,3})(?!\w)")
 _POSSESSIVE = re.compile(r"'[sS]$")
@@ -133,6 +134,8 @@ def _single(letter: str, match: re.Match[str], context: Context) -> list[str]:
         return [letter.lower()]
     if letter == "x" and context.spoken and _BY.match(match.string, match.end()):
         return ["by"]
+    if letter in _COMPASS and context.last == "degrees":
+        return [_COMPASS[letter]]
     if letter == "A":
         alone = bool(context.spoken) and context.last not in ",;:" and not context.shouting
         letter_name = alone or context.last in _BEFORE_LETTER
