@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -48,12 +49,16 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor, decoder_bias: Tensor) -> Tensor:
         """z [inter, f], bias [channels] -> samples [f * hop] in -1 … 1."""
-        x = self.conv_pre(z.unsqueeze(0)) + decoder_bias[:, None]
+        return self.samples(z.unsqueeze(0), decoder_bias[:, None])[0, 0]
+
+    def samples(self, z: Tensor, bias: Tensor) -> Tensor:
+        """z [1, inter, …, f], bias [channels, …, 1] -> [1, 1, …, f * hop]; `…` is a height of 1 in the planar form."""
+        x = self.conv_pre(z) + bias
         for step, up in enumerate(self.ups):
             x = up(functional.leaky_relu(x, SLOPE))
             blocks = self.resblocks[step * self.kernels : (step + 1) * self.kernels]
-            x = torch.stack([block(x) for block in blocks]).sum(0) / self.kernels
-        return torch.tanh(self.conv_post(functional.leaky_relu(x, LAST_SLOPE)))[0, 0]
+            x = functools.reduce(torch.add, [block(x) for block in blocks]) / self.kernels
+        return torch.tanh(self.conv_post(functional.leaky_relu(x, LAST_SLOPE)))
 
     @property
     def receptive_field(self) -> int:
