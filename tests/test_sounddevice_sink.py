@@ -57,8 +57,9 @@ def noise(seconds: float, seed: int = 0) -> np.ndarray:
 
 def speak(sink: SoundDeviceSink, samples: np.ndarray, rate: int = RATE) -> None:
     sink.begin(rate, "test")
-    for chunk in np.array_split(samples, 5):
-        assert sink.write(chunk)
+    # Nearly all at once: a busy machine shall not make the device run dry.
+    assert sink.write(samples[:-100])
+    assert sink.write(samples[-100:])
     assert sink.drain()
 
 
@@ -109,9 +110,10 @@ def test_write_waits_while_the_buffer_is_full(make_sink: MakeSink, device: FakeD
     sink, signal = make_sink(buffer_seconds=0.1), noise(0.5)
     sink.begin(RATE, "test")
     sink.write(signal)
-    assert len(heard_sound(device)) >= 0.4 * RATE - 0.01 * RATE
+    assert len(heard_sound(device)) >= 0.39 * RATE
     sink.drain()
-    np.testing.assert_array_equal(heard_sound(device), signal)
+    played = device.played[:, 0]
+    np.testing.assert_array_equal(played[played != 0.0], signal)
 
 
 def test_a_device_that_refuses_mono_gets_the_same_on_both_channels(make_sink: MakeSink, device: FakeDevice) -> None:
@@ -146,9 +148,9 @@ def test_a_resampler_that_is_missing_is_named(
 
 def test_another_rate_reopens_the_device(make_sink: MakeSink, device: FakeDevice) -> None:
     sink = make_sink()
-    speak(sink, noise(0.05))
+    speak(sink, noise(0.1))
     device.blocks.clear()
-    signal = noise(0.05, seed=1)
+    signal = noise(0.1, seed=1)
     speak(sink, signal, rate=48000)
     np.testing.assert_array_equal(heard_sound(device), signal)
     assert device.opened == [24000, 48000]
@@ -157,7 +159,7 @@ def test_another_rate_reopens_the_device(make_sink: MakeSink, device: FakeDevice
 def test_a_rate_that_the_open_device_has_already_needs_no_reopening(make_sink: MakeSink, device: FakeDevice) -> None:
     device.rates = (48000,)
     sink = make_sink()
-    signal = noise(0.05)
+    signal = noise(0.1)
     speak(sink, signal, rate=48000)
     np.testing.assert_array_equal(heard_sound(device), signal)
     assert device.opened == [48000]
@@ -193,7 +195,7 @@ def test_cancel_wakes_a_write_that_waits(make_sink: MakeSink) -> None:
 
 
 def test_cancel_without_an_utterance_does_nothing_to_the_next(make_sink: MakeSink, device: FakeDevice) -> None:
-    sink, signal = make_sink(), noise(0.05)
+    sink, signal = make_sink(), noise(0.1)
     sink.cancel()
     speak(sink, signal)
     sink.cancel()
@@ -302,7 +304,7 @@ def test_a_device_that_takes_no_more_samples_counts_as_lost(
         sink.write(noise(60.0))
     device.stalled = False
     wait_until(lambda: "24000" in sink.description)
-    speak(sink, noise(0.05))
+    speak(sink, noise(0.1))
 
 
 def test_a_storm_of_xruns_reopens_the_device(
@@ -313,7 +315,7 @@ def test_a_storm_of_xruns_reopens_the_device(
     device.xruns = True
     wait_until(lambda: len(device.opened) > 1)
     device.xruns = False
-    speak(sink, noise(0.05))
+    speak(sink, noise(0.1))
 
 
 def test_a_device_that_comes_back_with_another_rate_fails_the_utterance(
@@ -327,7 +329,7 @@ def test_a_device_that_comes_back_with_another_rate_fails_the_utterance(
     audio.plugged = gone
     with pytest.raises(AudioDeviceError, match="another sample rate"):
         sink.drain()
-    speak(sink, noise(0.05))
+    speak(sink, noise(0.1))
 
 
 def test_an_unknown_failure_is_logged_and_survived(
@@ -340,7 +342,7 @@ def test_an_unknown_failure_is_logged_and_survived(
             sink.begin(RATE, "test")
     wait_until(lambda: "24000" in sink.description)
     assert "unknown way" in caplog.text
-    speak(sink, noise(0.05))
+    speak(sink, noise(0.1))
 
 
 def test_a_busy_device_is_named_and_waited_for(make_sink: MakeSink, device: FakeDevice) -> None:
@@ -361,7 +363,7 @@ def test_a_wrong_name_tells_what_there_is(make_sink: MakeSink) -> None:
 def test_a_warm_device_is_open_before_and_after_speech(make_sink: MakeSink, audio: FakePortAudio) -> None:
     sink = make_sink(idle_close=0.0)
     assert audio.streams[-1].active
-    speak(sink, noise(0.05))
+    speak(sink, noise(0.1))
     time.sleep(0.2)
     assert audio.streams[-1].active
     assert len(audio.streams) == 1
@@ -386,11 +388,11 @@ def test_without_keep_warm_the_device_sleeps_between_utterances(
 
 def test_an_utterance_soon_after_another_has_no_preroll(make_sink: MakeSink, device: FakeDevice) -> None:
     sink = make_sink(keep_warm=False, preroll_ms=200)
-    speak(sink, noise(0.05))
+    speak(sink, noise(0.1))
     device.blocks.clear()
     began = time.monotonic()
     sink.begin(RATE, "test")
-    sink.write(noise(0.05))
+    sink.write(noise(0.1))
     wait_until(lambda: sink.heard() > 0)
     assert device.opened == [RATE]
     assert time.monotonic() - began < 5.0
@@ -403,7 +405,7 @@ def test_running_dry_inside_an_utterance_is_counted(make_sink: MakeSink) -> None
     sink.begin(RATE, "test")
     sink.write(noise(0.05))
     wait_until(lambda: sink.underruns == 1)
-    sink.write(noise(0.05))
+    sink.write(noise(0.1))
     sink.drain()
     assert sink.underruns == 1
 
@@ -418,7 +420,7 @@ def test_an_alsa_name_with_a_card_goes_by_the_environment(
 
     assert os.environ["ALSA_CARD"] == "vc4hdmi0"
     assert audio.initialisations == 1
-    speak(sink, noise(0.05))
+    speak(sink, noise(0.1))
 
 
 def test_portaudio_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,9 +112,10 @@ class StreamKeeper:
         with self.changed:
             self.stopping = True
             self.changed.notify_all()
-        if self._thread is not None:
-            self._thread.join(_JOIN_TIMEOUT)
-            if self._thread.is_alive():
+        thread = self._thread
+        if thread is not None:
+            thread.join(_JOIN_TIMEOUT)
+            if thread.is_alive():
                 log.warning("the sound device does not answer; it is left as it is")
                 leave_at_exit()
             else:

@@ -7,16 +7,13 @@ import logging
 import re
 import threading
 import time
-import wave
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from edge_tts.audio.chunk import Samples
 from edge_tts.audio.ring import FADE_SECONDS, PlaybackRing
+from edge_tts.audio.wav_file import WavFile
 from edge_tts.errors import AudioDeviceError
 
 log = logging.getLogger(__name__)
@@ -40,7 +37,7 @@ class WavSink:
         self._clocked = clocked
         self._volume = volume
         self._changed = threading.Condition()
-        self._file: _WavFile | None = None
+        self._file: WavFile | None = None
         self._ring = PlaybackRing(1, 1)
         self._block: Samples = np.zeros(_BLOCK, np.float32)
         self._error: AudioDeviceError | None = None
@@ -137,14 +134,14 @@ class WavSink:
             self._catch_up()
             return self._heard
 
-    def _open(self, sample_rate: int, utterance: str) -> _WavFile:
+    def _open(self, sample_rate: int, utterance: str) -> WavFile:
         safe = re.sub(r"[^A-Za-z0-9_-]+", "-", utterance)[:40].strip("-") or "utterance"
         stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{safe}"
         self._make_folder()
         for number in itertools.count(1):
             path = self._path / (f"{stem}.wav" if number == 1 else f"{stem}-{number}.wav")
             try:
-                file = _WavFile(path, sample_rate, "xb")
+                file = WavFile(path, sample_rate, "xb")
                 break
             except FileExistsError:
                 continue
@@ -217,7 +214,7 @@ class FileSink:
         self.volume = volume
         self.underruns = 0
         self._path = Path(path)
-        self._file: _WavFile | None = None
+        self._file: WavFile | None = None
         self._cancelled = threading.Event()
         self._written = 0
 
@@ -230,7 +227,7 @@ class FileSink:
 
     def begin(self, sample_rate: int, utterance: str) -> None:
         if self._file is None:
-            self._file = _WavFile(self._path, sample_rate, "wb")
+            self._file = WavFile(self._path, sample_rate, "wb")
         if self._file.sample_rate != sample_rate:
             raise AudioDeviceError(f"{self._path} has {self._file.sample_rate} Hz and cannot take {sample_rate} Hz too")
         self._cancelled.clear()
@@ -259,41 +256,3 @@ class FileSink:
         file, self._file = self._file, None
         if file is not None:
             file.close()
-
-
-class _WavFile:
-    """A 16-bit mono WAV file that grows; its header is right after every append."""
-
-    def __init__(self, path: Path, sample_rate: int, mode: Literal["wb", "xb"]) -> None:
-        self.path = path
-        self.sample_rate = sample_rate
-        with self._errors_named():
-            self._file = path.open(mode)
-        self._wave = wave.Wave_write(self._file)
-        self._wave.setparams((1, 2, sample_rate, 0, "NONE", ""))
-
-    def append(self, samples: Samples) -> None:
-        """Add float samples, clipped to -1..1. Raises AudioDeviceError."""
-        pcm = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2")
-        with self._errors_named():
-            self._wave.writeframes(pcm.tobytes())
-
-    def close(self) -> None:
-        """Complete the file; one without samples is removed. Raises AudioDeviceError."""
-        with self._errors_named():
-            empty = self._wave.getnframes() == 0
-            try:
-                self._wave.close()
-            finally:
-                self._file.close()
-            if empty:
-                self.path.unlink(missing_ok=True)
-
-    @contextmanager
-    def _errors_named(self) -> Iterator[None]:
-        try:
-            yield
-        except FileExistsError:
-            raise
-        except OSError as error:
-            raise AudioDeviceError(f"cannot write {self.path}: {error.strerror}") from error
