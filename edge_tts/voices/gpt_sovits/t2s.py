@@ -94,18 +94,22 @@ class TokenSequence:
         end = self._filled + keys.shape[1]
         bucket = self._settings.bucket * math.ceil((end + 1) / self._settings.bucket)
         if bucket > self._keys.shape[1]:
-            self._resize(bucket)
+            # One after the other, so that only one of them is there twice.
+            self._keys = _grown(self._keys, self._filled, bucket)
+            self._values = _grown(self._values, self._filled, bucket)
         self._keys[:, self._filled : end] = keys
         self._values[:, self._filled : end] = values
         self._filled = end
 
-    def _resize(self, bucket: int) -> None:
-        shape = (len(self._keys), bucket, self._settings.head_width)
-        # Zeros, since what a masked column holds is still multiplied, by 0: it may be anything but NaN.
-        keys, values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        keys[:, : self._filled] = self._keys[:, : self._filled]
-        values[:, : self._filled] = self._values[:, : self._filled]
-        self._keys, self._values = keys, values
+
+def _grown(cache: Array, filled: int, bucket: int) -> Array:
+    """The filled rows of [heads, rows, width] at the beginning of [heads, bucket, width].
+
+    The rest is zero: what a masked column holds is still multiplied, by 0, so it may be anything but NaN.
+    """
+    grown = np.zeros((cache.shape[0], bucket, cache.shape[2]), np.float32)
+    grown[:, :filled] = cache[:, :filled]
+    return grown
 
 
 def positions(start: int, count: int, width: int) -> Array:
