@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import nn
 
+from edge_tts.sentence import Break, Sentence, Word
 from edge_tts.voices.gpt_sovits.sampling import TokenSampler, exponential_race
 from edge_tts.voices.gpt_sovits.settings import Knobs
+from edge_tts.voices.linguistic import tokenize
 from tests import tiny_checkpoints as tiny
 from tools import distill, prune
 from tools.distillation import t2s
@@ -27,13 +29,17 @@ from tools.distillation.losses import (
 from tools.distillation.make_utterances import MIN_TOKENS, speak
 from tools.distillation.segments import Clip, segment
 from tools.distillation.sequences import forward_sequence, sequence
+from tools.distillation.student import StudentTask, figures
 from tools.distillation.trainer import Settings, train
 from tools.distillation.utterances import Utterance, UtterancesError, read_utterances
 from tools.gpt_sovits.decoder import Decoder
 from tools.gpt_sovits.weights import Weights
 from tools.pruning.apply import apply
 from tools.pruning.sovits import Sovits
+from tools.pruning.student import StudentModel
 from tools.pruning.t2s import Gpt
+from tools.student_data import Example
+from tools.student_model import Shape, Student
 
 
 def test_distillation_is_cross_entropy_and_softened_divergence() -> None:
@@ -216,6 +222,40 @@ def test_a_new_decoder_has_the_official_shape_and_can_be_judged() -> None:
     figures = judge(decoder, torch.zeros(64), clips, 32000)
     assert set(figures) == {"mel_l1", "mcd_db", "stft_sc"}
     assert all(value > 0 for value in figures.values())
+
+
+def _example(seed: int) -> Example:
+    random = np.random.default_rng(seed)
+    sentence = Sentence((Word("hello", ("HH", "AH0", "L", "OW1"), Break.MAJOR),))
+    durations = random.integers(3, 9, 6)
+    frames = random.normal(size=(durations.sum(), 88)).astype(np.float32)
+    frames[:, 81:] = frames[:, 81:] > 0
+    return Example(str(seed), sentence, tokenize(sentence).ids, durations, frames)
+
+
+@pytest.mark.parametrize("generative", [False, True])
+def test_a_pruned_student_learns_from_recordings_and_teacher(tmp_path: Path, generative: bool) -> None:
+    torch.manual_seed(0)
+    shape = Shape(channels=24, encoder_hidden=40, decoder_hidden=40, prosody_channels=16, prosody_hidden=40)
+    whole = Student(shape, dropout=0.0)
+    if generative:
+        nn.init.normal_(whole.decoder.noise.weight)
+    torch.save(whole.checkpoint(), tmp_path / "whole.pt")
+    model = StudentModel(tmp_path / "whole.pt")
+    small = apply(prune.make_plan(model, "voice", macs=0.5), model.groups(), model.stacks(), model.tensors)
+    student, examples = model.student(small), [_example(seed) for seed in range(4)]
+    task = StudentTask(student, model.student(model.tensors), examples, [np.zeros(shape.style)] * 4)
+    assert task.generative == generative
+    before = {name: value.item() for name, value in task(0).items()}
+    train(student, task, tmp_path / "state", Settings(minutes=1.0, max_steps=10, rate=3e-3))
+    after = {name: value.item() for name, value in task(0).items()}
+    assert before["teacher"] > 0
+    assert sum(after.values()) < sum(before.values())
+    assert "env_db" in figures(student, examples)
+    model.write(tmp_path / "tuned.pt", student.state_dict())
+    assert StudentModel(tmp_path / "tuned.pt").shape["decoder_hidden"] == 24
+    same = StudentTask(model.student(model.tensors), model.student(model.tensors), examples, task.styles)
+    assert same(0)["teacher"].item() == 0.0
 
 
 def test_a_teacher_speaks_texts_as_the_daemon_would(gpt: Gpt, tmp_path: Path) -> None:

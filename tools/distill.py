@@ -5,7 +5,7 @@
     python -m tools.distill t2s PRUNED.ckpt --teacher FULL.ckpt --utterances U.npz --out TUNED.ckpt
     python -m tools.distill decoder PRUNED.pth --teacher FULL.pth --utterances U.npz --out TUNED.pth
     python -m tools.distill light --teacher FULL.pth --utterances U.npz --out LIGHT.pt
-    python -m tools.distill student PRUNED.pt --teacher FULL.pt --corpus CORPUS FEATURES --lexicon L.json --out TUNED.pt
+    python -m tools.distill student PRUNED.pt --teacher FULL.pt --corpus CORPUS FEATURES --out TUNED.pt
     python -m tools.distill new-decoder --corpus CORPUS FEATURES --out DECODER.pth
     python -m tools.distill judge DECODER.pth … --corpus CORPUS FEATURES
 
@@ -18,7 +18,6 @@ OUT.state is written every minute, and --resume goes on from it.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -132,16 +131,19 @@ def train_new_decoder(options: argparse.Namespace) -> None:
 
 def tune_student(options: argparse.Namespace) -> None:
     """Train a pruned student on its recordings and its teacher's outputs."""
-    from tools.distillation.student import StudentTask
-    from tools.train_student import Styles, load_examples
+    from tools.distillation.student import StudentTask, figures
+    from tools.student_data import load_examples
+    from tools.train_student import Styles
 
     pruned, full = StudentModel(options.checkpoint), StudentModel(options.teacher)
-    lexicon = json.loads(options.lexicon.read_text(encoding="utf-8"))
-    examples, _ = load_examples(options.corpus[0], options.corpus[1], lexicon)
+    examples, held_out = load_examples(options.corpus[0], options.corpus[1])
     styles = Styles(examples)
     student, teacher = pruned.student(pruned.tensors), full.student(full.tensors)
-    task = StudentTask(student, teacher, examples, [styles(e) for e in examples], options.generative)
+    task = StudentTask(student, teacher, examples, [styles(e) for e in examples])
+    print(f"whole:  {figures(teacher, held_out)}")
+    print(f"pruned: {figures(student, held_out)}", flush=True)
     train(student, task, _state(options), _settings(options))
+    print(f"tuned:  {figures(student, held_out)}")
     pruned.write(options.out, student.state_dict())
 
 
@@ -259,8 +261,6 @@ def parser() -> argparse.ArgumentParser:
     new.set_defaults(run=train_new_decoder)
     student = commands.add_parser("student", parents=[training, taught, corpus], help="tune a pruned student")
     student.add_argument("checkpoint", type=Path)
-    student.add_argument("--lexicon", type=Path, required=True, help="the one it was trained with")
-    student.add_argument("--generative", action="store_true", help="the student draws envelopes from noise")
     student.set_defaults(run=tune_student)
     judged = commands.add_parser("judge", parents=[corpus], help="measure decoders on held-out prompts")
     judged.add_argument("checkpoints", type=Path, nargs="+")

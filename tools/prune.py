@@ -26,7 +26,7 @@ from tools.pruning.importance import scores, stack_scores
 from tools.pruning.model import Prunable, open_model
 from tools.pruning.plan import LayerPlan, Plan, allocate, make_layers, read_plan, report
 
-SEARCH_STEPS = 8
+SEARCH_STEPS = 12
 
 
 def make_plan(

@@ -13,7 +13,7 @@ from edge_tts.voices.envelope import POINTS
 from tools.distillation.trainer import Losses
 from tools.student_data import Example
 from tools.student_model import Student
-from tools.train_student import EDGE, Batch, batches, collate, expand, frame_weight, losses
+from tools.train_student import EDGE, Batch, batches, collate, expand, frame_weight, losses, validate
 
 TEACHER_WEIGHT = 0.5
 """Of the teacher's share in the loss; the rest is the recordings'."""
@@ -28,10 +28,9 @@ class StudentTask:
         teacher: Student,
         examples: Sequence[Example],
         styles: Sequence[npt.NDArray[np.float64]],
-        generative: bool,
     ) -> None:
-        """`generative` students draw envelopes from noise; both networks are then given the same noise."""
-        self.student, self.teacher, self.generative = student, teacher, generative
+        """Where the teacher draws envelopes from noise, both networks are given the same."""
+        self.student, self.teacher, self.generative = student, teacher, teacher.generative
         self.examples, self.styles = list(examples), list(styles)
         self.groups = len(batches(self.examples, 0))
 
@@ -64,3 +63,11 @@ class StudentTask:
     def _speak(student: Student, batch: Batch, noise: Tensor | None) -> tuple[Tensor, Tensor]:
         encoded, durations = student.encoder(batch.ids, batch.style)
         return student.decoder(expand(encoded, batch), batch.side, noise), durations
+
+
+def figures(student: Student, held_out: Sequence[Example]) -> str:
+    """Errors on held-out takes in the mean style, as one line: envelope dB, F0 semitones, V/UV %, durations, spread."""
+    groups = [held_out[first : first + 30] for first in range(0, len(held_out), 30)]
+    mean = np.zeros(student.shape.style)
+    made = [collate(list(group), [mean] * len(group), EDGE[0], student.shape.reach) for group in groups]
+    return "  ".join(f"{name} {value:.3f}" for name, value in validate(student, made).items())

@@ -11,12 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from edge_tts.voices.linguistic import FEATURES, tokenize
+from edge_tts.voices.student import BUMPS, positions
 from tools.pruning import cost
 from tools.pruning.groups import Group, Member, Tensors
 from tools.pruning.importance import MeanSquares, mean_squares
 from tools.pruning.model import Prunable
 from tools.pruning.plan import PlanError
-from tools.student_model import BUMPS, Shape, Student, positions
+from tools.student_model import Shape, Student
 
 WIDTHS = {
     "encoder.blocks": "encoder_hidden",
@@ -82,10 +83,10 @@ class StudentModel(Prunable):
             for sentence in phonemizer.phonemize(calibration.read_text(encoding="utf-8")):
                 ids = torch.from_numpy(tokenize(sentence).ids)[None]
                 encoded, log_durations = student.encoder(ids, torch.zeros(1, student.shape.style))
-                owner, side = positions(log_durations[0].exp().round().clamp(min=1).long())
+                owner, side = positions(log_durations[0].exp().round().clamp(min=1).long().numpy())
                 # silence around the sentence, as the voice is trained
-                frames = functional.pad(encoded[:, owner], (0, 0, reach, reach))
-                student.decoder(frames, functional.pad(side[None], (0, 0, reach, reach)))
+                frames = functional.pad(encoded[:, torch.from_numpy(owner)], (0, 0, reach, reach))
+                student.decoder(frames, functional.pad(torch.from_numpy(side)[None], (0, 0, reach, reach)))
 
         return mean_squares(layers, run)
 
