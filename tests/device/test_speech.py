@@ -52,7 +52,8 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
 def synthesized(folder: Path, text: str) -> Samples:
     """What `edge-ttsd say -o` makes of a text."""
     path = folder / "say.wav"
-    subprocess.run([sys.executable, "-m", "edge_tts", "say", "-o", str(path), text], check=True, timeout=60)
+    command = [sys.executable, "-m", "edge_tts", "say", "--set", "voice.precision=int8", "-o", str(path), text]
+    subprocess.run(command, check=True, timeout=60)
     samples, rate = soundfile.read(path, dtype="float32")
     assert rate == pulse.RATE
     return np.asarray(samples, np.float32)
@@ -60,36 +61,42 @@ def synthesized(folder: Path, text: str) -> Samples:
 
 def test_what_is_published_is_heard_as_it_was_synthesized(board: Board) -> None:
     expected = synthesized(board.folder, SENTENCE)
-    with board.daemon() as daemon, Listener(board.broker.port) as listener:
+    # A latency that a busy machine can keep: this is about what is played, not about when.
+    with (
+        board.daemon('[voice]\nprecision = "int8"\n[audio]\nlatency_ms = 300\n') as daemon,
+        Listener(board.broker.port) as listener,
+    ):
         listener.wait_until_online()
         with board.sound.record() as recording:
             listener.publish("say", {"text": SENTENCE, "id": "7"})
             listener.event("finished", "7")
-            recording.await_more(0.5)
-        names = [event["event"] for event in listener.events() if event["id"] == "7"]
-        assert [name for name in names if name not in ("word", "viseme")] == ["accepted", "started", "finished"]
-        words = [event["word"] for event in listener.events() if event["event"] == "word"]
-        assert words == [
-            "the",
-            "battery",
-            "is",
-            "at",
-            "eighty",
-            "percent",
-            "and",
-            "the",
-            "kitchen",
-            "door",
-            "is",
-            "open",
-        ]
+            recording.await_more(1.0)
         offset, correlation = find(expected, recording.samples)
         assert correlation > 0.99
         played = recording.samples[offset : offset + len(expected)]
         assert longest_silence(played) <= longest_silence(expected) + 24
-        assert 'underruns":0' in (listener.last("metrics") or "").replace(" ", "")
+        assert json.loads(listener.last("metrics") or "{}")["underruns"] == 0
         assert daemon.stop() == 0
         assert listener.last("availability") == "stopped"
+
+
+def test_events_tell_of_every_word_when_it_is_heard(board: Board) -> None:
+    with board.daemon(), Listener(board.broker.port) as listener:
+        listener.wait_until_online()
+        listener.publish("say", {"text": SENTENCE, "id": "7"})
+        duration = listener.event("finished", "7")["duration_ms"]
+        names = [event["event"] for event in listener.events()]
+        assert [name for name in names if name not in ("word", "viseme")] == ["accepted", "started", "finished"]
+        told = [(when, json.loads(message.payload)) for when, message in listener.messages if "/event" in message.topic]
+        words = [(when, event) for when, event in told if event["event"] == "word"]
+        assert (
+            " ".join(event["word"] for _, event in words)
+            == "the battery is at eighty percent and the kitchen door is open"
+        )
+        assert [event["index"] for _, event in words] == list(range(12))
+        began = next(when for when, event in told if event["event"] == "started")
+        late = [when - began - event["offset_ms"] / 1000 for when, event in words]
+        assert max(late) - min(late) < duration / 2000
 
 
 def test_the_time_from_publishing_to_the_first_sound_is_told(board: Board, capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,6 +219,8 @@ def test_a_retained_say_is_not_spoken_and_a_killed_daemon_is_offline(board: Boar
 
 def test_a_serial_line_speaks_while_the_broker_is_absent(board: Board) -> None:
     board.broker.kill()
+    board.line.unplug()
+    board.line.plug()
     try:
         with board.daemon():
             assert board.line.line(timeout=30) == "EDGE-TTS 1 ready"
