@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from tests import tiny_checkpoints as tiny
 from tools import prune
+from tools.distillation.decoder import new_tensors
 from tools.gpt_sovits.checkpoint import read_gpt, read_sovits
 from tools.gpt_sovits.encoder import mrte_bias
 from tools.gpt_sovits.flow import flow_bias
@@ -19,6 +21,7 @@ from tools.gpt_sovits.graphs import build_sovits, build_t2s
 from tools.gpt_sovits.reference_encoder import mrte_timbre
 from tools.gpt_sovits.weights import Weights
 from tools.pruning.apply import apply, parameters
+from tools.pruning.checkpoint_file import CheckpointFile
 from tools.pruning.groups import Group, Member, Tensors, kernel
 from tools.pruning.importance import mean_squares, scores
 from tools.pruning.model import Prunable, open_model
@@ -326,10 +329,31 @@ def test_a_student_is_calibrated_on_sentences(student: StudentModel, tmp_path: P
     assert set(measured) == {group.name.replace("widen", "narrow") for group in student.groups()}
 
 
+def test_a_decoder_of_speech_parameters_is_calibrated_on_features(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for name in ("a", "b"):
+        arrays = {"env": (9, 80), "lf0": (9,), "voiced": (9,), "per": (9, 6)}
+        np.savez(tmp_path / f"{name}.npz", **{key: random.normal(size=shape) for key, shape in arrays.items()})
+    config = {"model": {"upsample_rates": [2, 2], "resblock_dilation_sizes": [[1, 3, 5]] * 2}}
+    scale = {"mean": [0.0] * 176, "deviation": [1.0] * 176}
+    file = CheckpointFile(tmp_path / "small.pth", {"config": config, "features": scale}, b"PK")
+    file.write(file.path, new_tensors(176, 64, (2, 2), (3, 5)))
+    model = Sovits(file.path)
+    plan = prune.make_plan(model, "small", 0.6, calibration=tmp_path)
+    assert plan.importance == "activation"
+    model.write(tmp_path / "smaller.pth", apply(plan, model.groups(), model.stacks(), model.tensors))
+    assert Sovits(tmp_path / "smaller.pth").file.content["features"] == scale
+    (tmp_path / "none").mkdir()
+    with pytest.raises(PlanError, match="calibrated on a folder of features"):
+        model.measure(tmp_path / "none")
+
+
 def test_the_command_prunes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     voice = tiny.sovits(tmp_path / "voice.pth")
     plan, small = tmp_path / "plan.json", tmp_path / "small.pth"
     assert prune.main(["plan", str(voice), "--out", str(plan), "--macs", "0.6", "--only", "dec"]) == 0
+    assert prune.main(["plan", str(voice), "--out", str(tmp_path / "deep.json"), "--macs", "0.1"]) == 0
+    assert "more than the 10 % wanted" in capsys.readouterr().out
     assert prune.main(["apply", str(voice), str(plan), "--out", str(small)]) == 0
     printed = capsys.readouterr().out
     assert "dec.ups.0" in printed

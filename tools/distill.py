@@ -199,10 +199,10 @@ def _clips(options: argparse.Namespace, full: Sovits) -> tuple[list[Clip], Tenso
 
 
 def _scale(voice: Sovits) -> Scale:
-    features = voice.file.content.get("features")
-    if not isinstance(features, dict):
+    scale = Scale.of(voice.file.content)
+    if scale is None:
         raise DistillError(f"{voice.file.path}: its latents are not speech parameters; use --utterances")
-    return Scale(torch.tensor(features["mean"]), torch.tensor(features["deviation"]))
+    return scale
 
 
 def _state(options: argparse.Namespace) -> Path:

@@ -74,7 +74,6 @@ def make_plan(
 def summary(model: Prunable, after: dict[str, Tensor]) -> str:
     """A table of parameters and multiply-accumulates before and after."""
     macs_before, macs_after = model.macs(cost.shapes(model.tensors)), model.macs(cost.shapes(after))
-    lines = [f"{'part':<10}  {'before':>10}  {'after':>10}  left"]
     rows = [("parameters", parameters(model.tensors), parameters(after))]
     rows += [(f"{part} MACs", macs_before[part], macs_after[part]) for part in macs_before]
     width = max(len(name) for name, _, _ in rows)
@@ -127,6 +126,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(report(plan))
     print(summary(model, smaller))
+    if options.command == "plan":
+        before, after = (_part(model.macs(cost.shapes(t)), options.only) for t in (model.tensors, smaller))
+        if after > options.macs * before:
+            wanted = f"more than the {100 * options.macs:.0f} % wanted"
+            print(f"the limits per layer leave {100 * after / before:.0f} %, {wanted}")
     return 0
 
 

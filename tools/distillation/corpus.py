@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import soundfile
-import soxr
 import torch
 from torch import Tensor
 
@@ -30,6 +29,14 @@ class Scale:
     def __call__(self, z: Tensor) -> Tensor:
         return (z - self.mean[:, None]) / self.deviation[:, None]
 
+    @staticmethod
+    def of(content: Mapping[str, Any]) -> Scale | None:
+        """The scale that a decoder's file holds; None for a voice whose latents are not speech parameters."""
+        features = content.get("features")
+        if not isinstance(features, dict):
+            return None
+        return Scale(torch.tensor(features["mean"]), torch.tensor(features["deviation"]))
+
 
 def raw_latents(features: Path) -> Tensor:
     """[176, f]: two parameter frames (envelope, log F0, voicing, periodicities) on top of one another."""
@@ -41,6 +48,9 @@ def raw_latents(features: Path) -> Tensor:
 
 def recording(path: Path, frames: int) -> Tensor:
     """The first `frames` latent frames of a recording at 32 kHz: [frames * hop], zeros after its end."""
+    import soundfile
+    import soxr
+
     samples, rate = soundfile.read(path, dtype="float32")
     wave = torch.from_numpy(np.asarray(soxr.resample(samples, rate, RATE), dtype=np.float32))[: frames * HOP]
     return torch.nn.functional.pad(wave, (0, frames * HOP - len(wave)))

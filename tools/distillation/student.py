@@ -11,6 +11,7 @@ from torch import Tensor
 
 from edge_tts.voices.envelope import POINTS
 from tools.distillation.trainer import Losses
+from tools.pruning.student import draws
 from tools.student_data import Example
 from tools.student_model import Student
 from tools.train_student import EDGE, Batch, batches, collate, expand, frame_weight, losses, validate
@@ -30,7 +31,7 @@ class StudentTask:
         styles: Sequence[npt.NDArray[np.float64]],
     ) -> None:
         """Where the teacher draws envelopes from noise, both networks are given the same."""
-        self.student, self.teacher, self.generative = student, teacher, teacher.generative
+        self.student, self.teacher, self.generative = student, teacher, draws(teacher)
         self.examples, self.styles = list(examples), list(styles)
         self.groups = len(batches(self.examples, 0))
 

@@ -34,7 +34,8 @@ class Prunable(ABC):
     def measure(self, calibration: Path) -> MeanSquares:
         """Mean squares of the inputs of all layers that consume a group's channels, on real sentences.
 
-        `calibration` is an .npz of utterances for GPT-SoVITS, a text file of sentences for a student.
+        `calibration` is an .npz of utterances for GPT-SoVITS, a folder of features for a decoder of speech parameters,
+        a text file of sentences for a student.
         """
 
     @abstractmethod

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from tools.distillation.corpus import Scale, raw_latents
 from tools.distillation.utterances import Utterances, read_utterances
 from tools.gpt_sovits.decoder import Decoder, decoder_bias
 from tools.gpt_sovits.encoder import MRTE_HEAD_WIDTH, Encoder, LatentEncoder, TextEncoder, mrte_bias
@@ -19,10 +20,12 @@ from tools.pruning.checkpoint_file import read
 from tools.pruning.groups import Group, Member, Stack, Tensors, kernel
 from tools.pruning.importance import MeanSquares, mean_squares
 from tools.pruning.model import Prunable
+from tools.pruning.plan import PlanError
 
 ENCODERS = ("encoder_ssl", "encoder_text", "encoder2")
 CODES, PHONES = 25, 20
 """Semantic tokens and (about) phones in a second of speech."""
+CALIBRATION_FILES = 12
 
 
 class Sovits(Prunable):
@@ -99,6 +102,9 @@ class Sovits(Prunable):
         return result
 
     def measure(self, calibration: Path) -> MeanSquares:
+        scale = Scale.of(self.file.content)
+        if scale is not None:
+            return self._measure_decoder(scale, calibration)
         utterances = read_utterances(calibration)
         text, latent = self.encoders(self.tensors)
         flow, decoder = self.flow(self.tensors), self.decoder(self.tensors)
@@ -116,6 +122,20 @@ class Sovits(Prunable):
                 decoder(z, bias)
 
         return mean_squares(layers, run)
+
+    def _measure_decoder(self, scale: Scale, folder: Path) -> MeanSquares:
+        """A decoder of speech parameters is calibrated on a folder of them."""
+        files = sorted(folder.glob("*.npz"))[:CALIBRATION_FILES]
+        if not files:
+            raise PlanError(f"{folder}: this decoder is calibrated on a folder of features; no .npz is here")
+        decoder = self.decoder(self.tensors)
+        bias = self.decoder_bias(self.tensors, torch.zeros(self.tensors["dec.cond.weight"].shape[1]))
+
+        def run() -> None:
+            for file in files:
+                decoder(scale(raw_latents(file)), bias)
+
+        return mean_squares(_decoder_layers(decoder), run)
 
     def write(self, path: Path, tensors: Mapping[str, Tensor]) -> None:
         self.file.write(path, tensors)

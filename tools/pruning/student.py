@@ -29,6 +29,11 @@ FRAMES, PHONES = 100, 14
 """Frames and (about) phones in a second of speech."""
 
 
+def draws(student: Student) -> bool:
+    """Whether a student draws envelopes from noise; before it is taught to, its noise layer is zero."""
+    return bool(student.decoder.noise.weight.detach().abs().max() > 0)
+
+
 class StudentModel(Prunable):
     """A student checkpoint."""
 
@@ -78,15 +83,18 @@ class StudentModel(Prunable):
         layers = {name: layer for name, layer in student.named_modules() if name.endswith(".narrow")}
         phonemizer = phonemizer_for("en-us")
         reach = student.shape.reach
+        random = torch.Generator().manual_seed(0)
 
         def run() -> None:
             for sentence in phonemizer.phonemize(calibration.read_text(encoding="utf-8")):
                 ids = torch.from_numpy(tokenize(sentence).ids)[None]
                 encoded, log_durations = student.encoder(ids, torch.zeros(1, student.shape.style))
-                owner, side = positions(log_durations[0].exp().round().clamp(min=1).long().numpy())
+                owner, places = positions(log_durations[0].exp().round().clamp(min=1).long().numpy())
                 # silence around the sentence, as the voice is trained
                 frames = functional.pad(encoded[:, torch.from_numpy(owner)], (0, 0, reach, reach))
-                student.decoder(frames, functional.pad(torch.from_numpy(side)[None], (0, 0, reach, reach)))
+                noise = torch.randn(1, frames.shape[1], student.shape.noise, generator=random)
+                side = functional.pad(torch.from_numpy(places)[None], (0, 0, reach, reach))
+                student.decoder(frames, side, noise if draws(student) else None)
 
         return mean_squares(layers, run)
 
