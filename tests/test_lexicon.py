@@ -13,6 +13,7 @@ from edge_tts.frontend.lexicon import BLOCK, Lexicon, pack
 from edge_tts.frontend.symbols import ARPABET, PHONES, VOWELS
 
 SHIPPED = DATA / "en_us.lexicon"
+ADDITIONS = Path(__file__).resolve().parent.parent / "tools" / "lexicon_additions.dict"
 
 
 def write(folder: Path, entries: dict[str, tuple[str, ...]]) -> Lexicon:
@@ -66,3 +67,12 @@ def test_damaged_file_is_refused_by_name(tmp_path: Path, content: bytes) -> None
 def test_absent_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"absent\.lexicon"):
         Lexicon(tmp_path / "absent.lexicon")
+
+
+def test_shipped_dictionary_holds_our_additions() -> None:
+    """Fails when tools/lexicon_additions.dict was edited and the lexicon not packed again."""
+    lexicon = Lexicon(SHIPPED)
+    for line in ADDITIONS.read_text(encoding="utf-8").splitlines():
+        if not line.startswith(";;;"):
+            word, *phones = line.split()
+            assert lexicon.get(word) == tuple(phones), word

@@ -14,6 +14,7 @@ import random
 import time
 import zlib
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional
 
+from edge_tts.frontend.english.inflect import derive
 from edge_tts.frontend.letter_to_sound import LetterToSound
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,7 +100,7 @@ class Aligner:
         return chunks[::-1], best[len(plain)][0] / len(word)
 
 
-class Network(nn.Module):  # type: ignore[misc]
+class Network(nn.Module):
     """Residual convolutions over letters, which `save` writes as an ONNX graph."""
 
     def __init__(self, chunks: int, channels: int, blocks: int, dropout: float) -> None:
@@ -247,21 +249,17 @@ def distance(a: Chunk, b: Chunk) -> int:
     return row[-1]
 
 
-def evaluate(model: LetterToSound, words: dict[str, list[Chunk]]) -> None:
+def evaluate(name: str, read: Callable[[str], Chunk], words: dict[str, list[Chunk]]) -> None:
     """Print word and phone error rates; of several listed pronunciations the nearest counts."""
-    for name, view in (("with stress", lambda phone: phone), ("without stress", bare)):
+    for kind, view in (("with stress", lambda phone: phone), ("without stress", bare)):
         wrong = errors = total = 0
         for word, listed in words.items():
-            guess = tuple(map(view, model.phones(word)))
+            guess = tuple(map(view, read(word)))
             best = min((distance(guess, tuple(map(view, phones))), len(phones)) for phones in listed)
             wrong += best[0] > 0
             errors += best[0]
             total += best[1]
-        print(f"{name:15} word error {wrong / len(words):.1%}  phone error {errors / total:.2%}  ({len(words)} words)")
-    begin = time.process_time()
-    for word in words:
-        model.phones(word)
-    print(f"{(time.process_time() - begin) / len(words) * 1e3:.2f} ms of CPU a word")
+        print(f"{name:20} {kind:15} word error {wrong / len(words):.1%}  phone error {errors / total:.2%}")
 
 
 def main() -> None:
@@ -300,7 +298,16 @@ def main() -> None:
         network = train(network, examples, args.minutes, args.rate, args.batch)
         save(network.eval(), chunks, args.output)
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB")
-    evaluate(LetterToSound(args.output), {word: listed for word, listed in variants.items() if held_out(word)})
+    model = LetterToSound(args.output)
+    known = {word: listed[0] for word, listed in variants.items() if not held_out(word)}
+    unseen = {word: listed for word, listed in variants.items() if held_out(word)}
+    print(f"{len(unseen)} words held out")
+    evaluate("model alone", model.phones, unseen)
+    evaluate("with derivation", lambda word: derive(word, known.get) or model.phones(word), unseen)
+    begin = time.process_time()
+    for word in unseen:
+        model.phones(word)
+    print(f"{(time.process_time() - begin) / len(unseen) * 1e3:.2f} ms of CPU a word")
 
 
 def read_variants(path: Path) -> dict[str, list[Chunk]]:
