@@ -346,6 +346,17 @@ def test_one_command_says_what_is_wrong(
     assert not (tmp_path / "x").exists()
 
 
+def test_reference_text_is_spelled_as_speech_is(folder: Path) -> None:
+    source = StyleSource(clips=(folder / "clip.wav",), text="Hello, world!")
+    table = symbols()
+    spelled = [table[phone] for phone in export_gpt_sovits.reference_phones(source, "en-US")]
+    assert " ".join(spelled) == "HH AH0 L OW1 , W ER1 L D !"
+    with pytest.raises(BadReference, match="no front end for zh; give the phones"):
+        export_gpt_sovits.reference_phones(source, "zh")
+    with pytest.raises(BadReference, match="give the text that is said"):
+        export_gpt_sovits.reference_phones(source.model_copy(update={"text": None}), "en-US")
+
+
 def test_styles_file(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "styles.json"
     path.write_text(json.dumps({"calm": {"clips": ["a.wav"], "text": "Hello.", "tokens": "t.npy"}}))

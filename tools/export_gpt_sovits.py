@@ -23,9 +23,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edge_tts.errors import EdgeTtsError
+from edge_tts.errors import EdgeTtsError, UnknownLanguage
 from edge_tts.frontend.phonemize import phonemizer_for
 from edge_tts.request import explain
+from edge_tts.voices.gpt_sovits.phones import phone_ids as spell
 from tools.gpt_sovits.checkpoint import read_gpt, read_sovits
 from tools.gpt_sovits.export import symbols, write_bundle
 from tools.gpt_sovits.reference import BadReference, StyleSource, phone_ids, style_arrays
@@ -68,10 +69,11 @@ def reference_phones(source: StyleSource, language: str) -> list[int]:
         return phone_ids(symbols(), source.phones, where)
     if source.text is None or not source.text.strip():
         raise BadReference(f"{where}: give the text that is said in it, or its phones")
-    from edge_tts.voices.gpt_sovits.phones import phone_ids as spell
-
     known = {symbol: number for number, symbol in enumerate(symbols())}
-    sentences = phonemizer_for(language).phonemize(source.text)
+    try:
+        sentences = phonemizer_for(language).phonemize(source.text)
+    except UnknownLanguage as error:
+        raise BadReference(f"{where}: there is no front end for {language}; give the phones of the clip") from error
     return [int(phone) for sentence in sentences for phone in spell(sentence, known)]
 
 

@@ -55,11 +55,11 @@ Streaming. The latent encoder attends over all tokens, so latents made while tok
 approximate those of the finished sentence (with noise weights 13 to 24 dB, whatever the window; no trained voice was
 measured). What a voice says must not depend on when it is played, so latents are defined on a fixed grid: blocks of
 `chunks.tokens`, the last size repeated, from the sentence's first token on. Block [s, e) is encoded once, from tokens
-[max(0, s - left), e + look_ahead), fewer at the sentence's end; flow runs on frames [2s - 8, 2e + 2 * look_ahead) of
-that window (125 dB against all its frames); frames [2s, 2e) are then final. The decoder sees final latents only, so
-it lags `decoder_margin` = 8 frames (120 dB against 11) behind the last final one until the sentence is complete.
-Streamed and whole agree by construction, for any size of audio chunk. A single block as long as the sentence gives
-the official whole-sentence result, exactly; the first sound then follows the last token.
+[max(0, s - left), e + look_ahead), fewer at the sentence's end; flow runs on frames [2s - flow_margin, 2e + 2 *
+look_ahead) of that window (a margin of 8: 125 dB against all its frames); frames [2s, 2e) are then final. The decoder
+sees final latents only, so it lags `decoder_margin` frames (8: 120 dB against 11) behind the last final one until the
+sentence is complete. Streamed and whole agree by construction, for any size of audio chunk. A single block as long as
+the sentence gives the official whole-sentence result, exactly; the first sound then follows the last token.
 """
 
 from __future__ import annotations
@@ -160,6 +160,7 @@ def _settings(
         "inter_channels": inter_channels,
         "frames_per_token": 2,
         "flow_receptive_field": flow_reach,
+        "flow_margin": 8,
         "decoder_margin": 8,
         "chunks": {"tokens": [12, 16, 25], "look_ahead": 4, "left": 250},
         "decoder": "hifigan",
