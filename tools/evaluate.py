@@ -81,7 +81,7 @@ def cepstra(envelope: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     points = envelope.shape[1]
     n = np.arange(points)
     basis = np.cos(np.pi / points * (n[None, :] + 0.5) * np.arange(1, CEPSTRA + 1)[:, None])
-    # log amplitude = c0 + 2 sum c_k cos: so c = mean(log amplitude * cos), and MCD's 10/ln10 sqrt2 takes 2 c (log power)
+    # log amplitude = c0 + sum of c_k cos(k w); MCD = 10 / ln 10 * sqrt(2 * sum of squared differences) (Kubichek 1993)
     result: npt.NDArray[np.float64] = envelope @ basis.T / points * 2 * (10 / np.log(10) * np.sqrt(2))
     return result
 

@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from edge_tts.voices import student as runtime
 from edge_tts.voices.bundle import Bundle, GraphFile, Manifest, Precision, Streaming, sha256
 from edge_tts.voices.envelope import FRAME, POINTS, SAMPLE_RATE
-from edge_tts.voices.golden import make_golden
+from edge_tts.voices.golden import make_golden, speak
 from edge_tts.voices.linguistic import SYMBOLS
 from tools.quantize_int8 import Feed, quantize
 from tools.student_data import Example, load_examples
-from tools.student_model import Student
+from tools.student_model import Block, Student
 
 GOLDEN = "DH AH0 | K W IH1 K | B R AW1 N | F AA1 K S | JH AH1 M P S ."
 OPSET = 17
@@ -48,10 +48,16 @@ class Shaping:
     """Mel-cepstral coefficients from the second on are multiplied by 1 + this."""
     level: float
     """Added to every envelope point: log gain."""
+    temperature: float
+    """Standard deviation of the noise the decoder reads; 0 leaves the noise out of the graph."""
+
+    @property
+    def noisy(self) -> bool:
+        return self.temperature > 0
 
 
 @torch.no_grad()
-def predict(student: Student, example: Example, draw: torch.Generator | None) -> Tensor:
+def predict(student: Student, example: Example, temperature: float, draw: torch.Generator) -> Tensor:
     """Parameters [T, 88] for a training example with its own durations and no style."""
     reach = student.shape.reach
     ids = torch.zeros(1, len(example.ids) + reach, example.ids.shape[1], dtype=torch.long)
@@ -64,20 +70,22 @@ def predict(student: Student, example: Example, draw: torch.Generator | None) ->
     frames[0, reach : reach + length] = encoded[0, torch.from_numpy(owner)]
     sides[0, reach : reach + length] = torch.from_numpy(side)
     noise = None
-    if draw is not None:
+    if temperature:
         noise = torch.zeros(1, length + 2 * reach, student.shape.noise)
-        noise[0, reach : reach + length] = torch.randn(length, student.shape.noise, generator=draw)
+        noise[0, reach : reach + length] = temperature * torch.randn(length, student.shape.noise, generator=draw)
     output = student.decoder(frames, sides, noise)[0, reach : reach + length]
     output[:, : POINTS + 1] = output[:, : POINTS + 1] * student.std + student.mean
     return output
 
 
-def measure_shaping(student: Student, examples: list[Example], postfilter: float, level_db: float) -> Shaping:
+def measure_shaping(
+    student: Student, examples: list[Example], postfilter: float, level_db: float, temperature: float
+) -> Shaping:
     """Global-variance gains: the spread within recorded utterances over the spread within predicted ones."""
     spreads, means, f0 = [], [], []
-    draw = torch.Generator().manual_seed(0) if student.generative else None
+    draw = torch.Generator().manual_seed(0)
     for example in examples:
-        output = predict(student, example, draw).numpy()
+        output = predict(student, example, temperature, draw).numpy()
         target = example.frames
         level = target[:, :POINTS].mean(axis=1)
         speech = level > level.max() - 4.0
@@ -95,6 +103,7 @@ def measure_shaping(student: Student, examples: list[Example], postfilter: float
         f0_mean=float(f0_mean),
         postfilter=postfilter,
         level=float(level_db * np.log(10.0) / 20.0),
+        temperature=temperature,
     )
 
 
@@ -108,6 +117,34 @@ def cepstral_matrix(postfilter: float) -> npt.NDArray[np.float64]:
     return result
 
 
+class FoldedBlock(nn.Module):
+    """A trained Block over [time, channels], with the layer scale in the weights.
+
+    Two-dimensional, so that its projections become Gemm, whose INT8 kernel adds the bias as well.
+    """
+
+    def __init__(self, block: Block) -> None:
+        super().__init__()
+        channels, _, _, kernel = block.depthwise.weight.shape
+        self.depthwise = nn.Conv1d(channels, channels, kernel, padding=kernel // 2, groups=channels)
+        self.depthwise.weight.data = block.depthwise.weight.detach().squeeze(2)
+        self.depthwise.bias = block.depthwise.bias
+        self.norm = block.norm
+        self.widen = block.widen
+        scale = block.scale.detach().double()
+        self.narrow = _linear(
+            (scale[:, None] * block.narrow.weight.detach()).numpy(), (scale * block.narrow.bias.detach()).numpy()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.depthwise(x.T.unsqueeze(0)).squeeze(0).T
+        return x + self.narrow(torch.relu(self.widen(self.norm(y))))
+
+
+def _folded(blocks: nn.Sequential) -> nn.Sequential:
+    return nn.Sequential(*(FoldedBlock(block) for block in blocks))
+
+
 class FoldedEncoder(nn.Module):
     """ids [1, N, features] to hidden [1, N, channels] and log durations [1, N]; the average style is in the tables."""
 
@@ -119,12 +156,14 @@ class FoldedEncoder(nn.Module):
         offsets = np.cumsum([0] + [len(table) for table in tables[:-1]])
         self.table = nn.Parameter(torch.cat(tables))
         self.register_buffer("offsets", torch.from_numpy(offsets))
-        self.encoder = encoder
+        self.blocks = _folded(encoder.blocks)
+        self.norm = encoder.norm
+        self.duration = encoder.duration
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        x = nn.functional.embedding(ids + self.offsets, self.table).sum(2)
-        hidden = self.encoder.norm(self.encoder.blocks(x))
-        return hidden, self.encoder.duration(hidden).squeeze(-1)
+        x = nn.functional.embedding(ids[0] + self.offsets, self.table).sum(1)
+        hidden = self.norm(self.blocks(x))
+        return hidden[None], self.duration(hidden).T
 
 
 class FoldedDecoder(nn.Module):
@@ -132,10 +171,13 @@ class FoldedDecoder(nn.Module):
 
     def __init__(self, student: Student, shaping: Shaping) -> None:
         super().__init__()
-        self.decoder = decoder = student.decoder
+        decoder = student.decoder
         self.positions = decoder.side.in_features
-        weights = [decoder.side.weight] + ([decoder.noise.weight] if student.generative else [])
+        weights = [decoder.side.weight] + ([decoder.noise.weight] if shaping.noisy else [])
         self.side = nn.Parameter(torch.cat(weights, dim=1).detach().T.contiguous())
+        self.blocks, self.norm = _folded(decoder.blocks), decoder.norm
+        self.prosody_in = decoder.prosody_in
+        self.prosody_blocks, self.prosody_norm = _folded(decoder.prosody_blocks), decoder.prosody_norm
         # envelope = level + P (mean + G (W h + b - mean)), with the targets' own mean and spread in W and b
         gain = np.diag(shaping.gain.astype(np.float64))
         filter_ = cepstral_matrix(shaping.postfilter)
@@ -153,11 +195,11 @@ class FoldedDecoder(nn.Module):
         self.prosody = _linear(weight, bias)
 
     def forward(self, hidden: Tensor, side: Tensor) -> Tensor:
-        decoder = self.decoder
-        envelope = self.envelope(decoder.norm(decoder.blocks(hidden + side @ self.side)))
-        inputs = torch.cat([hidden, side[..., : self.positions]], -1)
-        prosody = self.prosody(decoder.prosody_norm(decoder.prosody_blocks(decoder.prosody_in(inputs))))
-        return torch.cat([envelope, prosody[..., :1], torch.sigmoid(prosody[..., 1:])], -1)
+        hidden, side = hidden[0], side[0]
+        envelope = self.envelope(self.norm(self.blocks(hidden + side @ self.side)))
+        inputs = torch.cat([hidden, side[:, : self.positions]], 1)
+        prosody = self.prosody(self.prosody_norm(self.prosody_blocks(self.prosody_in(inputs))))
+        return torch.cat([envelope, prosody[:, :1], torch.sigmoid(prosody[:, 1:])], 1)[None]
 
 
 def _linear(weight: npt.NDArray[np.float64], bias: npt.NDArray[np.float64]) -> nn.Linear:
@@ -198,24 +240,24 @@ def halve(source: Path, target: Path) -> None:
     onnx.save(model, target)
 
 
+class Recorder:
+    """A session that keeps what it is fed."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.feeds: list[Feed] = []
+
+    def run(self, outputs: list[str] | None, feed: Feed) -> Any:
+        self.feeds.append({name: array.copy() for name, array in feed.items()})
+        return self._session.run(outputs, feed)
+
+
 def calibration(voice: runtime.StudentVoice, examples: list[Example]) -> tuple[list[Feed], list[Feed]]:
     """What the encoder and the decoder are fed when the voice speaks the examples' sentences."""
-    encoder: list[Feed] = []
-    decoder: list[Feed] = []
-    run = runtime._run
-
-    def record(session: Any, feed: Feed) -> list[npt.NDArray[np.float32]]:
-        (encoder if "ids" in feed else decoder).append({name: array.copy() for name, array in feed.items()})
-        return run(session, feed)
-
-    runtime._run = record
-    try:
-        for example in examples:
-            for _ in voice.open(example.sentence, runtime.Delivery(), runtime.ChunkPlan()):
-                pass
-    finally:
-        runtime._run = run
-    return encoder, decoder
+    voice._encoder, voice._decoder = encoder, decoder = Recorder(voice._encoder), Recorder(voice._decoder)
+    for example in examples:
+        speak(voice, example.sentence)
+    return encoder.feeds, decoder.feeds
 
 
 def write_voice(
@@ -238,7 +280,7 @@ def write_voice(
         streaming=Streaming(hop=FRAME, receptive_field=student.shape.reach),
         settings={
             "phone_reach": student.shape.encoder_reach,
-            "noise": student.shape.noise if student.generative else 0,
+            "noise": student.shape.noise if temperature else 0,
             "temperature": temperature,
         },
     )
@@ -258,14 +300,14 @@ def main() -> None:
     parser.add_argument("voice", type=Path)
     parser.add_argument("--float", type=Path, required=True, dest="float_voice", help="folder for the fp32 voice")
     parser.add_argument("--postfilter", type=float, default=0.4)
-    parser.add_argument("--level-db", type=float, default=3.0)
-    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--level-db", type=float, default=0.0)
+    parser.add_argument("--temperature", type=float, default=0.0)
     options = parser.parse_args()
 
     torch.set_num_threads(1)
     student = Student.from_checkpoint(torch.load(options.checkpoint, weights_only=True))
     examples = load_examples(options.corpus, options.features)[0][::12]
-    shaping = measure_shaping(student, examples, options.postfilter, options.level_db)
+    shaping = measure_shaping(student, examples, options.postfilter, options.level_db, options.temperature)
     print(
         f"envelope gain {shaping.gain.mean():.2f}, F0 gain {shaping.f0_gain:.2f}, post-filter {shaping.postfilter:.2f}"
     )
@@ -274,7 +316,7 @@ def main() -> None:
     options.voice.mkdir(parents=True, exist_ok=True)
     ids = np.ones((1, 32, len(student.encoder.tables)), np.int64)
     export_graph(FoldedEncoder(student), {"ids": ids}, ["hidden", "durations"], options.float_voice / "encoder.onnx")
-    width = runtime.BUMPS + 2 + (student.shape.noise if student.generative else 0)
+    width = runtime.BUMPS + 2 + (student.shape.noise if shaping.noisy else 0)
     feed: Feed = {
         "hidden": np.zeros((1, 64, student.shape.channels), np.float32),
         "side": np.zeros((1, 64, width), np.float32),
@@ -289,7 +331,9 @@ def main() -> None:
     voice = runtime.load(Bundle(options.float_voice), "fp32", 1)
     feeds = calibration(voice, examples[:60])
     for name, recorded in zip(("encoder", "decoder"), feeds, strict=True):
-        kept = quantize(options.float_voice / f"{name}.onnx", options.voice / f"{name}.int8.onnx", recorded[:150])
+        kept = quantize(
+            options.float_voice / f"{name}.onnx", options.voice / f"{name}.int8.onnx", recorded[:150], ops=("Gemm",)
+        )
         print(f"{name}: calibrated with {len(recorded[:150])} feeds, float: {', '.join(kept)}")
     halve(options.float_voice / "decoder.onnx", options.voice / "decoder.fp16.onnx")
     files = {

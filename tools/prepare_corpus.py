@@ -87,7 +87,7 @@ def held_out_takes(takes: list[Take]) -> list[Take]:
 
 
 def denoise(samples: Samples) -> Samples:
-    """The recording without its stationary noise: decision-directed Wiener filter (Ephraim & Malah 1984, Scalart 1996)."""
+    """The recording without its stationary noise: a decision-directed Wiener filter (Scalart & Filho 1996)."""
     from scipy.signal import istft, stft
 
     size = 512
@@ -107,7 +107,9 @@ def denoise(samples: Samples) -> Samples:
 
 
 def analyse(samples: Samples) -> dict[str, npt.NDArray[np.float32]]:
-    """Speech parameters per 10 ms frame: `env` [T, 80], `lf0` [T] (interpolated through unvoiced), `voiced` [T], `per` [T, 6].
+    """Speech parameters per 10 ms frame: `env` [T, 80], `lf0` [T], `voiced` [T], `per` [T, 6].
+
+    Log F0 is interpolated through unvoiced frames.
 
     F0 by Harvest and StoneMask, envelope by CheapTrick, aperiodicity by D4C (Morise et al.); envelope points are the
     ridge-regularised least-squares fit to the interpolation that synthesis uses.

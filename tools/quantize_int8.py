@@ -30,7 +30,7 @@ METHODS = {
 }
 
 
-class _Feeds(quantization.CalibrationDataReader):  # type: ignore[misc]
+class _Feeds(quantization.CalibrationDataReader):
     def __init__(self, feeds: Sequence[Feed]) -> None:
         self._feeds: Iterator[Feed] = iter(feeds)
 
@@ -64,7 +64,7 @@ def quantize(
     source: Path,
     target: Path,
     feeds: Sequence[Feed],
-    ops: Sequence[str] = ("MatMul",),
+    ops: Sequence[str] = ("MatMul", "Gemm"),
     exclude: Sequence[str] = (),
     keep_outputs: bool = True,
     method: str = "minmax",
@@ -95,6 +95,8 @@ def quantize(
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             calibrate_method=METHODS[method],
+            # A product leaves as float: the sum that follows it needs float, and the output's rounding is saved.
+            extra_options={"OpTypesToExcludeOutputQuantization": [op for op in ops if op in ("MatMul", "Gemm")]},
         )
     return kept
 
@@ -113,7 +115,7 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--calibration", type=Path, required=True, help="folder of .npz feeds")
-    parser.add_argument("--ops", default="MatMul", help="operators to quantize, apart by commas")
+    parser.add_argument("--ops", default="MatMul,Gemm", help="operators to quantize, apart by commas")
     parser.add_argument("--exclude", action="append", default=[], help="regular expression of nodes that stay float")
     parser.add_argument("--quantize-outputs", action="store_true", help="also the last projection before each output")
     parser.add_argument("--method", choices=sorted(METHODS), default="minmax")

@@ -11,17 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_tts.frontend.english.pronounce import Pronouncer
+from edge_tts.frontend.symbols import VOWELS
 from edge_tts.sentence import Break, Sentence, Word
 from edge_tts.voices.linguistic import tokenize
 from tools.prepare_corpus import Take, held_out_prompts, read_takes
 
-VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
-STOPS = frozenset("B CH D G JH K P T".split())
+STOPS = frozenset({"B", "CH", "D", "G", "JH", "K", "P", "T"})
 MIN_PAUSE = 8
 """Frames: a shorter silence inside a sentence is the closure of a stop, not a pause."""
 
 ALIGNMENT_DELAY = 2
-"""Frames by which the aligner's times lie before the analysis frames (found by matching voicing; its windows start early)."""
+"""Frames by which the aligner's times lie before the analysis frames: the lag at which both agree most on voicing."""
 
 Pronounce = Callable[[str], tuple[str, ...]]
 """A word to its phones with stress."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from edge_tts.voices.envelope import POINTS
 from edge_tts.voices.linguistic import FEATURES
@@ -60,14 +59,8 @@ class Block(nn.Module):
         self.dropout = nn.Dropout1d(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.onnx.is_in_onnx_export():
-            weight = self.depthwise.weight.squeeze(2)
-            y = functional.conv1d(
-                x.transpose(1, 2), weight, self.depthwise.bias, padding=weight.shape[-1] // 2, groups=weight.shape[0]
-            ).transpose(1, 2)
-        else:
-            # Conv1d is several times slower on CPU than the same convolution as a channels-last Conv2d.
-            y = self.depthwise(x.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
+        # Conv1d is several times slower on CPU than the same convolution as a channels-last Conv2d.
+        y = self.depthwise(x.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
         y = torch.relu(self.widen(self.norm(y)))
         if self.training:
             y = y * self.dropout(y.new_ones(y.shape[0], y.shape[2], 1)).transpose(1, 2)
@@ -145,11 +138,6 @@ class Student(nn.Module):
         self.register_buffer("mean", torch.zeros(POINTS + 1))
         self.register_buffer("std", torch.ones(POINTS + 1))
 
-    @property
-    def generative(self) -> bool:
-        """Whether the decoder was taught to draw with noise."""
-        return bool(self.decoder.noise.weight.detach().abs().max() > 0)
-
     def checkpoint(self) -> dict[str, Any]:
         return {"shape": self.shape.as_dict(), "state": self.state_dict()}
 
@@ -157,4 +145,5 @@ class Student(nn.Module):
     def from_checkpoint(checkpoint: dict[str, Any]) -> Student:
         student = Student(Shape(**checkpoint["shape"]), dropout=0.0)
         student.load_state_dict(checkpoint["state"])
-        return student.eval()
+        student.eval()
+        return student

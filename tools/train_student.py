@@ -3,8 +3,8 @@
     python -m tools.train_student CORPUS FEATURES OUT [--minutes 30] [--resume]
     python -m tools.train_student CORPUS FEATURES OUT2 --generative --start OUT/last.pt
 
-OUT/last.pt is written every few minutes and --resume goes on from it. The second form fine-tunes the envelope decoder with
-noise and the energy score (Gritsenko et al. 2020), so that it draws envelopes instead of averaging them.
+OUT/last.pt is written every few minutes and --resume goes on from it. The second form fine-tunes the envelope decoder
+with noise and the energy score (Gritsenko et al. 2020), so that it draws envelopes instead of averaging them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Speech parameters to waveform: pulse-synchronous voicing and shaped noise through minimum-phase filters, in numpy.
 
-Everything that can be a matrix is one: a frame's log spectrum and its minimum phase are both linear in the 80 log-envelope
-points, so no cepstrum is computed at run time.
+Everything that can be a matrix is one: a frame's log spectrum and its minimum phase are both linear in the 80
+log-envelope points, so no cepstrum is computed at run time.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ NOISE_FRAMES = 512
 DELAY = FFT // 2
 """Samples that `push` holds back because later frames still add to them."""
 FADE = 120
+BATCH = 128
+"""Frames worked on at once: with more, memory is fetched from the system anew for every array."""
 
 
 def _minimum_phase() -> Array:
@@ -44,8 +46,8 @@ def _minimum_phase() -> Array:
 def _tables() -> tuple[Array, Array, Array, npt.NDArray[np.complex64]]:
     """Envelope to log spectrum [80, BINS] and phase [80, BINS], periodicity [6, BINS], noise spectra [frames, BINS].
 
-    The noise is one periodic white sequence cut into Hann windows that sum to one; it does not depend on the text, so that
-    streamed and whole synthesis agree.
+    The noise is one periodic white sequence cut into Hann windows that sum to one; it does not depend on the text, so
+    that streamed and whole synthesis agree.
     """
     magnitude = np.ascontiguousarray(envelope_matrix(BINS).T)
     bands = np.ascontiguousarray(periodicity_matrix(BINS).T)
@@ -79,9 +81,9 @@ class SourceFilter:
         if len(frames) == 0:
             return np.zeros(0, np.float32)
         self._held = frames[-1:].copy()
-        if len(frames) == 1:
-            return np.zeros(0, np.float32)
-        return self._synthesize(frames, last=False)
+        starts = range(0, len(frames) - 1, BATCH)
+        pieces = [self._synthesize(frames[start : start + BATCH + 1], last=False) for start in starts]
+        return np.concatenate([np.zeros(0, np.float32), *pieces])
 
     def finish(self) -> Array:
         """The remaining samples; the last frame is held for its 10 ms and faded out."""
@@ -132,31 +134,32 @@ class SourceFilter:
     def _add_pulses(self, frames: Array, buffer: Array) -> None:
         magnitude, phases, bands, _ = _tables()
         steps = len(frames) - 1
-        position = np.arange(steps * FRAME) / FRAME
-        f0 = np.exp(np.interp(position, np.arange(steps + 1), frames[:, POINTS].astype(np.float64)))
-        cycles = self._phase + np.cumsum(f0 / SAMPLE_RATE)
-        before = np.concatenate([[self._phase], cycles[:-1]])
-        self._phase = float(cycles[-1] % 1.0)
-        crossed = np.flatnonzero(np.floor(cycles) > np.floor(before))
-        if len(crossed) == 0:
-            return
-        # A pulse lies where the phase passes a whole number, between sample `crossed` and the next.
-        fraction = (np.floor(cycles[crossed]) - before[crossed]) / (cycles[crossed] - before[crossed])
-        at = position[crossed] + fraction / FRAME
-        left = np.minimum(at.astype(np.int64), steps - 1)
-        weight = (at - left).astype(np.float32)[:, None]
-        local = frames[left] * (1.0 - weight) + frames[left + 1] * weight
-        voiced = local[:, POINTS + 1] > 0.5
+        # F0 is linear between frames, so the phase is quadratic there and each pulse's time has a closed form.
+        f0 = np.exp(frames[:, POINTS].astype(np.float64))
+        period = FRAME / SAMPLE_RATE
+        cycles = 0.5 * period * (f0[:-1] + f0[1:])
+        ends = self._phase + np.cumsum(cycles)
+        pulses = np.arange(np.floor(self._phase) + 1.0, np.floor(ends[-1]) + 1.0)
+        self._phase = float(ends[-1] - np.floor(ends[-1]))
+        left = np.minimum(np.searchsorted(ends, pulses), steps - 1)
+        missing = np.maximum(pulses - ends[left] + cycles[left], 0.0) / period
+        slope = f0[left + 1] - f0[left]
+        past = 2.0 * missing / (f0[left] + np.sqrt(np.maximum(f0[left] ** 2 + 2.0 * slope * missing, 0.0)))
+        voiced = frames[left, POINTS + 1] * (1.0 - past) + frames[left + 1, POINTS + 1] * past > 0.5
         if not voiced.any():
             return
-        local, crossed, fraction = local[voiced], crossed[voiced], fraction[voiced]
-        f0 = f0[crossed]
+        left, past = left[voiced], past[voiced]
+        hertz = f0[left] + slope[voiced] * past
+        whole = np.floor((left + past) * FRAME)
+        fraction = (left + past) * FRAME - whole
+        weight = past.astype(np.float32)[:, None]
+        local = frames[left] * (1.0 - weight) + frames[left + 1] * weight
         log_gain = local[:, :POINTS] @ magnitude
         angle = local[:, :POINTS] @ phases
         omega = np.linspace(0.0, np.pi, BINS, dtype=np.float32)
         angle -= (LEAD + fraction).astype(np.float32)[:, None] * omega
         periodicity = (local[:, POINTS + 2 :] * local[:, POINTS + 1 : POINTS + 2]) @ bands
-        gain = np.exp(log_gain) * periodicity * np.sqrt(SAMPLE_RATE / f0).astype(np.float32)[:, None]
+        gain = np.exp(log_gain) * periodicity * np.sqrt(SAMPLE_RATE / hertz).astype(np.float32)[:, None]
         spectrum = np.empty(gain.shape, np.complex64)
         np.multiply(gain, np.cos(angle), out=spectrum.real)
         np.multiply(gain, np.sin(angle), out=spectrum.imag)
@@ -164,7 +167,7 @@ class SourceFilter:
         spectrum[:, 1] += 0.5 * gain[:, 0]
         spectrum[:, 0] = 0.0
         sound = np.fft.irfft(spectrum, axis=1).astype(np.float32, copy=False)
-        for start, response in zip((crossed + (DELAY - LEAD)).tolist(), sound, strict=True):
+        for start, response in zip((whole.astype(np.int64) + (DELAY - LEAD)).tolist(), sound, strict=True):
             buffer[start : start + FFT] += response
 
 

@@ -1,7 +1,7 @@
 """The student family: phones to durations, frames to speech parameters, parameters to waveform by source and filter.
 
-Two ONNX graphs and numpy. The encoder sees the whole sentence at once; the decoder works on blocks of frames with enough
-context on either side that a block comes out as it would in the whole sentence, so chunks need no cross-fade.
+Two ONNX graphs and numpy. The encoder sees the whole sentence at once; the decoder works on blocks of frames with
+enough context on either side that a block comes out as it would in the whole sentence, so chunks need no cross-fade.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ Array = npt.NDArray[np.float32]
 BUMPS = 8
 PHONE_BUCKET = 64
 """Phones are padded to a multiple of this, so that the encoder meets few shapes."""
-BLOCKS = (16, 48, 128)
-"""Frames of the first decoder blocks; the last size repeats."""
+BLOCKS = (16, 80, 160, 256)
+"""Frames that the decoder computes at once: few shapes, and the larger the less context is computed twice."""
+LARGEST = (16, 80, 256)
+"""The largest block that may come first, second and from then on: the first sound should not wait."""
 LEADING, TRAILING = 3, 6
 """Frames of silence at a sentence's edges, whatever the encoder says: the first sound should come at once."""
 
@@ -69,6 +71,12 @@ def positions(counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Arr
     bumps = np.maximum(1.0 - np.abs(where[:, None] - np.arange(BUMPS)), 0.0)
     sides = np.log1p(np.stack([elapsed, length - 1 - elapsed], axis=1)) / 3.0
     return owner, np.concatenate([bumps, sides], axis=1).astype(np.float32)
+
+
+def block_size(number: int, remaining: int) -> int:
+    """Frames of block `number` when `remaining` are left: the smallest that holds them, within what is allowed."""
+    wanted = min(remaining, LARGEST[min(number, len(LARGEST) - 1)])
+    return next(size for size in BLOCKS if size >= wanted)
 
 
 def marks_of(sentence: Sentence, tokens: Tokens, counts: npt.NDArray[np.int64]) -> list[Mark]:
@@ -190,7 +198,7 @@ class StudentSession:
             side = np.concatenate([side, noise], axis=1)
         begin, number = 0, 0
         while begin < total:
-            size = BLOCKS[min(number, len(BLOCKS) - 1)]
+            size = block_size(number, total - begin)
             # Frames outside the sentence are zero rows, as they were in training.
             window_hidden = np.zeros((size + 2 * reach, hidden.shape[1]), np.float32)
             window_side = np.zeros((size + 2 * reach, side.shape[1]), np.float32)
