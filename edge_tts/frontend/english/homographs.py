@@ -53,7 +53,6 @@ incline n IH1 N K L AY0 N | IH2 N K L AY1 N
 increase v IH1 N K R IY2 S | IH2 N K R IY1 S
 insert v IH1 N S ER2 T | IH2 N S ER1 T
 insult n IH1 N S AH2 L T | IH2 N S AH1 L T
-invalid n IH2 N V AE1 L AH0 D | IH2 N V AE1 L AH0 D
 lead v L EH1 D | L IY1 D
 live n L AY1 V | L IH1 V
 minute n M IH1 N AH0 T | M AY0 N UW1 T
@@ -100,8 +99,6 @@ def _parse(table: str) -> dict[str, tuple[str, Phones, Phones]]:
 
 
 _ENTRIES = _parse(_TABLE)
-_PLURAL_AS_NOUN = frozenset(word for word in _ENTRIES if not word.endswith("s"))
-
 _BE = frozenset(("am", "is", "are", "was", "were", "be", "been", "being", "i'm", "it's", "you're", "we're", "they're"))
 _DETERMINERS = word_set(
     """
@@ -134,6 +131,8 @@ _FOLLOWED = {
 _PAST = frozenset(
     ("have", "has", "had", "i've", "you've", "we've", "they've", "he", "she", "get", "got", "he's", "she's")
 )
+_LISTED_PLURALS = frozenset(("reads", "leads", "winds", "wounds", "deserts", "closes"))
+"""Plurals that the dictionary pronounces well."""
 _PAST_MARKS = frozenset(("yesterday", "ago", "earlier"))
 
 
@@ -143,7 +142,7 @@ def homograph(words: Sequence[str], at: int) -> Phones | None:
     `words` is a sentence as normalized tokens, breaks among them.
     """
     word = words[at]
-    plural = word.endswith("s") and word[:-1] in _PLURAL_AS_NOUN
+    plural = word.endswith("s") and word[:-1] in _ENTRIES
     entry = _ENTRIES.get(word[:-1] if plural else word)
     if entry is None:
         return None
@@ -153,8 +152,7 @@ def homograph(words: Sequence[str], at: int) -> Phones | None:
     if plural:
         if word in _LISTED_PLURALS:
             return None
-        as_verb = before in _THIRD_PERSON or (before not in _NOUN_AFTER and after in _DETERMINERS)
-        return plural_phones(verb if as_verb else noun)
+        return plural_phones(verb if _third_person(word[:-1], before, after, default) else noun)
     if word == "read":
         past = (
             before in _PAST or before in _BE or (at > 1 and words[at - 2] in _PAST) or not _PAST_MARKS.isdisjoint(words)
@@ -163,7 +161,13 @@ def homograph(words: Sequence[str], at: int) -> Phones | None:
     return verb if _part_of_speech(word, before, after, default) == "v" else noun
 
 
-_LISTED_PLURALS = frozenset(("reads", "leads", "winds", "wounds", "deserts", "closes"))
+def _third_person(stem: str, before: str, after: str, default: str) -> bool:
+    """Whether a word with an s is a verb: `she records it`, `Anna lives here`, but `the records`."""
+    if before in _THIRD_PERSON:
+        return True
+    followers, part = _FOLLOWED.get(stem, (frozenset(), ""))
+    likely = default == "v" or after in _DETERMINERS or (part == "v" and after in followers)
+    return likely and before not in _NOUN_AFTER and before not in ",;:"
 
 
 def _part_of_speech(word: str, before: str, after: str, default: str) -> str:
