@@ -47,7 +47,7 @@ def make_bundle(folder: Path, inter: int = 6, hop: int = 32, family: str = "gpt_
         },
         "streaming": {"hop": hop, "receptive_field": 11},
         "quality": {"fp32": {"wer": 1.0}},
-        "settings": {"inter_channels": inter, "decoder": "hifigan"},
+        "settings": {"inter_channels": inter, "decoder": "hifigan", "decoder_margin": 8},
     }
     (folder / "voice.json").write_text(json.dumps(manifest))
     return folder
@@ -129,7 +129,7 @@ def test_a_bundle_carries_it_by_name(light: LightDecoder, tmp_path: Path) -> Non
     torch.save(light.checkpoint(), tmp_path / "light.pt")
     assert light_decoder.main([str(tmp_path / "light.pt"), str(folder)]) == 0
     bundle = Bundle(folder)
-    assert bundle.manifest.settings["decoder"] == "istft"
+    assert bundle.manifest.settings == {"inter_channels": 6, "decoder": "istft"}
     assert bundle.manifest.streaming.receptive_field == light.receptive_field
     assert not bundle.manifest.quality
     assert bundle.graph("decoder", "fp32").name == "decoder.istft.fp32.onnx"

@@ -200,6 +200,8 @@ def install(light: LightDecoder, folder: Path) -> None:
     replaced = {entry["file"] for entry in content["graphs"]["decoder"]} - {file.name}
     content["graphs"]["decoder"] = [{"file": file.name, "precision": "fp32", "sha256": sha256(file)}]
     content["settings"]["decoder"] = NAME
+    # a margin found good enough for the other decoder says nothing about this one
+    content["settings"].pop("decoder_margin", None)
     content["streaming"]["receptive_field"] = light.receptive_field
     # another decoder sounds different: the old fingerprint and figures say nothing about it
     content.pop("golden", None)
