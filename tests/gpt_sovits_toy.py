@@ -91,7 +91,7 @@ class ScriptedTokens:
     def text_rows(self, phones: Array, style: object) -> Array:
         return np.zeros((len(phones), 64), np.float32)
 
-    def begin(self, text: Array, prompt: Array, options: object = None) -> ScriptedSequence:
+    def begin(self, text: Array, prompt: Array, most: int, options: object = None) -> ScriptedSequence:
         self.begun += 1
         return ScriptedSequence(self, self.attempts[min(self.begun, len(self.attempts)) - 1])
 

@@ -35,7 +35,7 @@ def begin(model: TokenModel, *, prompt: str = "prompts", chinese: bool = False) 
     if chinese:
         with np.load(DATA / "bert_rows.npz") as file:
             rows = rows + file["bert_zh"]
-    return model.begin(rows, REFERENCE[prompt][0])
+    return model.begin(rows, REFERENCE[prompt][0], 40)
 
 
 def speak(

@@ -73,8 +73,8 @@ def _attempt(model: TokenModel, task: Task, attempt: int, stream: TokenStream, o
     settings = model.settings
     race = exponential_race(task.seed, attempt)
     sampler = TokenSampler(task.knobs, task.prompt, settings.vocabulary, settings.eos, settings.min_tokens, race)
-    sequence = model.begin(task.text, task.prompt, options)
     most = task.most(settings.max_tokens)
+    sequence = model.begin(task.text, task.prompt, most, options)
     for count in range(most + 1):
         token = sampler.draw(sequence.logits)
         if token is None:

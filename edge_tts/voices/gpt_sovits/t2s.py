@@ -1,7 +1,7 @@
 """The token model: rows of embeddings in, logits of the next semantic token out, over a key/value cache of ours.
 
-One graph does both the prefill and the steps. The cache lives here in buckets, so that a step copies nothing but one
-new row per head; how rows, mask and cache are laid out is described in tools/gpt_sovits/export.py.
+One graph does both the prefill and the steps; how rows, mask and cache are laid out is described in
+tools/gpt_sovits/export.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from edge_tts.voices.gpt_sovits.kv_cache import KeyValueCache
 from edge_tts.voices.gpt_sovits.settings import Array, Style, T2sSettings, Tables
 
 MASKED = np.float32(-1e4)
@@ -38,23 +39,27 @@ class TokenModel:
         placed: Array = rows + self._tables.audio_scale * positions(position, len(tokens), self.settings.width)
         return placed
 
-    def begin(self, text: Array, prompt: npt.NDArray[np.int64], options: ort.RunOptions | None = None) -> TokenSequence:
-        """A sentence that has read its text rows (before positions) and the prompt's tokens."""
+    def begin(
+        self, text: Array, prompt: npt.NDArray[np.int64], most: int, options: ort.RunOptions | None = None
+    ) -> TokenSequence:
+        """A sentence of at most `most` tokens that has read its text rows (before positions) and the prompt."""
         placed = text + self._tables.text_scale * positions(0, len(text), self.settings.width)
-        return TokenSequence(self, placed, self.audio_rows(prompt, 0), options)
+        return TokenSequence(self, placed, self.audio_rows(prompt, 0), most, options)
 
 
 class TokenSequence:
     """A sentence being generated: `logits` for the next token, and `append` to go on with the one chosen."""
 
-    def __init__(self, model: TokenModel, text: Array, prompt: Array, options: ort.RunOptions | None = None) -> None:
+    def __init__(
+        self, model: TokenModel, text: Array, prompt: Array, most: int, options: ort.RunOptions | None = None
+    ) -> None:
         """Read the phones' rows [t, width], then the prompt's [p, width], all with their positions."""
         self._model = model
-        self._settings = settings = model.settings
         self._options = options
         self._tokens = len(prompt)
-        self._keys = self._values = np.zeros((sum(settings.heads), 1, settings.head_width), np.float32)
-        self._filled = 0
+        settings = model.settings
+        capacity = len(text) + len(prompt) + most
+        self._cache = KeyValueCache(settings.heads, settings.head_width, settings.bucket, capacity)
         self._logits = self._read(text, causal=False)
         for first in range(0, len(prompt), PREFILL_ROWS):
             self._logits = self._read(prompt[first : first + PREFILL_ROWS], causal=True)
@@ -74,42 +79,15 @@ class TokenSequence:
 
         Returns the last row's logits.
         """
-        bucket = self._keys.shape[1]
-        mask = np.full((len(rows), bucket + len(rows)), MASKED, np.float32)
-        mask[:, : self._filled] = 0
-        mask[:, bucket:] = np.triu(mask[:, bucket:], 1) if causal else 0
-        feeds = {"rows": rows, "mask": mask}
-        first = 0
-        for layer, heads in enumerate(self._settings.heads):
-            feeds[f"k_{layer}"] = self._keys[first : first + heads]
-            feeds[f"v_{layer}"] = self._values[first : first + heads]
-            first += heads
+        cache = self._cache
+        mask = np.full((len(rows), cache.rows + len(rows)), MASKED, np.float32)
+        mask[:, : cache.filled] = 0
+        mask[:, cache.rows :] = np.triu(mask[:, cache.rows :], 1) if causal else 0
+        feeds = {"rows": rows, "mask": mask, **cache.layers()}
         logits, keys, values = self._model.session.run(("logits", "new_k", "new_v"), feeds, self._options)
-        self._keep(keys, values)
+        cache.append(keys, values)
         last: Array = logits[0]
         return last
-
-    def _keep(self, keys: Array, values: Array) -> None:
-        """Put new rows [heads, n, head_width] into the cache, with room for one more after them."""
-        end = self._filled + keys.shape[1]
-        bucket = self._settings.bucket * math.ceil((end + 1) / self._settings.bucket)
-        if bucket > self._keys.shape[1]:
-            # One after the other, so that only one of them is there twice.
-            self._keys = _grown(self._keys, self._filled, bucket)
-            self._values = _grown(self._values, self._filled, bucket)
-        self._keys[:, self._filled : end] = keys
-        self._values[:, self._filled : end] = values
-        self._filled = end
-
-
-def _grown(cache: Array, filled: int, bucket: int) -> Array:
-    """The filled rows of [heads, rows, width] at the beginning of [heads, bucket, width].
-
-    The rest is zero: what a masked column holds is still multiplied, by 0, so it may be anything but NaN.
-    """
-    grown = np.zeros((cache.shape[0], bucket, cache.shape[2]), np.float32)
-    grown[:, :filled] = cache[:, :filled]
-    return grown
 
 
 def positions(start: int, count: int, width: int) -> Array:
