@@ -81,6 +81,17 @@ def test_say_as_stands_inside_its_sentence() -> None:
     assert [part.sentence.text for part in found] == ["call nine one one now"]
 
 
+def test_article_before_inserted_words() -> None:
+    the = speak('the <say-as interpret-as="cardinal">8</say-as> doors')[0].sentence.words[0]
+    assert the.phones == ("DH", "IY0")
+    the = speak('the <say-as interpret-as="cardinal">9</say-as> doors')[0].sentence.words[0]
+    assert the.phones == ("DH", "AH0")
+
+
+def test_private_use_characters_of_the_text_are_left_out() -> None:
+    assert said("the \ue000 robot") == ["the robot"]
+
+
 def test_phoneme() -> None:
     word = speak('You say <phoneme alphabet="x-arpabet" ph="T AH0 M AA1 T OW0">Tomato</phoneme>.')[0].sentence.words[2]
     assert (word.text, word.phones) == ("tomato", ("T", "AH0", "M", "AA1", "T", "OW0"))

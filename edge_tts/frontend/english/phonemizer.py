@@ -68,14 +68,15 @@ class EnglishPhonemizer:
 
     def words(self, tokens: Sequence[str], inserts: Inserts | None = None) -> list[Word]:
         """Normalized tokens as words with their breaks, each pronounced as its neighbours ask."""
+        inserts = inserts or {}
         words: list[Word] = []
         for at, token in enumerate(tokens):
             if token in _BREAKS:
                 if words:
                     words[-1] = replace(words[-1], break_after=_BREAKS[token])
-            elif inserts and token in inserts:
+            elif token in inserts:
                 words += inserts[token]
-            elif phones := self._in_context(tokens, at):
+            elif phones := self._in_context(tokens, at, inserts):
                 words.append(Word(token.lower(), phones))
         return words
 
@@ -85,16 +86,22 @@ class EnglishPhonemizer:
             if words:
                 yield _sentence(words, part)
 
-    def _in_context(self, tokens: Sequence[str], at: int) -> Phones:
+    def _in_context(self, tokens: Sequence[str], at: int, inserts: Inserts) -> Phones:
         token = tokens[at]
         if not token[0].isalpha():
             return ()
         phones = homograph(tokens, at) or self._pronouncer.phones(token)
         if token not in _WEAK or at + 1 == len(tokens) or tokens[at + 1] in _BREAKS:
             return phones
-        if token in _BEFORE_VOWELS and is_vowel((self._pronouncer.phones(tokens[at + 1]) or phones)[0]):
+        if token in _BEFORE_VOWELS and self._begins_with_vowel(tokens[at + 1], inserts):
             return _BEFORE_VOWELS[token]
         return _WEAK_FORMS.get(token) or tuple(phone.replace("1", "0") for phone in phones)
+
+    def _begins_with_vowel(self, token: str, inserts: Inserts) -> bool:
+        if token[0].isalpha():
+            return is_vowel(self._pronouncer.phones(token)[0])
+        inserted = inserts.get(token, ())
+        return bool(inserted) and is_vowel(inserted[0].phones[0])
 
 
 def _sentence(words: list[Word], part: Segment) -> Sentence:
