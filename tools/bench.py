@@ -71,7 +71,10 @@ class Stopwatch:
 
 
 def say(voice: Voice, phonemizer: Phonemizer, text: str) -> dict[str, float]:
-    """CPU seconds of one text: `front end`, each graph, `other` (waveform, Python), `total`, `first chunk`; and `audio`."""
+    """CPU seconds of one text: `front end`, each graph, `other` (waveform, Python), `total`, `first chunk`.
+
+    `audio` is the length of what was spoken, in seconds.
+    """
     watch = Stopwatch()
     samples, first, front_end = 0, 0.0, 0.0
     with watch.watch_graphs():

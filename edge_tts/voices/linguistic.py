@@ -35,14 +35,14 @@ FEATURES = {
 FUNCTION_WORDS = frozenset(
     word
     for line in (
-        "a about above after again against all am an and any are as at be because been before being below between both",
-        "but by can could did do does doing down during each few for from had has have having he her hers him his how",
-        "i if in into is it its just may me might more most must my no nor not of off on once only or other our out over",
-        "own shall she should so some such than that the their them then there these they this those through to too",
-        "under until up upon us very was we were what when where which while who whom why will with would you your i'm",
-        "i'll i've i'd he's she's it's that's there's we're they're you're he'd she'd we'd they'd you'd he'll she'll",
-        "we'll they'll you'll don't didn't doesn't can't couldn't won't wouldn't wasn't weren't isn't aren't hadn't",
-        "hasn't haven't",
+        "a about above after again against all am an and any are as at be because been before being below between",
+        "both but by can could did do does doing down during each few for from had has have having he her hers him",
+        "his how i if in into is it its just may me might more most must my no nor not of off on once only or",
+        "other our out over own shall she should so some such than that the their them then there these they this",
+        "those through to too under until up upon us very was we were what when where which while who whom why",
+        "will with would you your i'm i'll i've i'd he's she's it's that's there's we're they're you're he'd she'd",
+        "we'd they'd you'd he'll she'll we'll they'll you'll don't didn't doesn't can't couldn't won't wouldn't",
+        "wasn't weren't isn't aren't hadn't hasn't haven't",
     )
     for word in line.split()
 )

@@ -21,6 +21,7 @@ from edge_tts.sentence import Sentence
 from edge_tts.voices.base import ChunkPlan, Delivery
 from edge_tts.voices.bundle import MANIFEST, Bundle, Precision
 from edge_tts.voices.envelope import FRAME, POINTS, SAMPLE_RATE
+from edge_tts.voices.intonation import question_rise
 from edge_tts.voices.linguistic import SYMBOLS, Tokens, tokenize
 from edge_tts.voices.ort import open_session
 from edge_tts.voices.source_filter import SourceFilter
@@ -181,9 +182,12 @@ class StudentSession:
 
     def _waveform(self, hidden: Array, counts: npt.NDArray[np.int64]) -> Iterator[Array]:
         source = SourceFilter()
-        shift = np.float32(self._delivery.pitch * np.log(2.0) / 12.0)
+        semitones = self._delivery.pitch + question_rise(self._sentence, self._tokens, counts)
+        shift = (semitones * (np.log(2.0) / 12.0)).astype(np.float32)
+        begin = 0
         for frames in self._parameters(hidden, counts):
-            frames[:, POINTS] += shift
+            frames[:, POINTS] += shift[begin : begin + len(frames)]
+            begin += len(frames)
             yield source.push(frames)
         yield source.finish()
 
