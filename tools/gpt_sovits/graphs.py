@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tools.gpt_sovits.checkpoint import GptCheckpoint, SovitsCheckpoint
 from tools.gpt_sovits.decoder import Decoder
-from tools.gpt_sovits.encoder import LatentEncoder, TextEncoder
+from tools.gpt_sovits.encoder import MRTE_HEAD_WIDTH, LatentEncoder, TextEncoder
 from tools.gpt_sovits.flow import Flow
 from tools.gpt_sovits.planar import planar
 from tools.gpt_sovits.t2s import TextToSemantic
@@ -64,11 +64,11 @@ def export_text_encoder(model: TextEncoder, path: Path) -> None:
 def export_latent_encoder(model: LatentEncoder, path: Path) -> None:
     """Write the latent encoder."""
     hidden, width = model.table.embedding_dim, model.query.out_features
-    heads = width // 128
+    heads = width // MRTE_HEAD_WIDTH
     inputs = {
         "codes": torch.arange(5),
-        "text_k": torch.randn(heads, 11, 128),
-        "text_v": torch.randn(heads, 11, 128),
+        "text_k": torch.randn(heads, 11, MRTE_HEAD_WIDTH),
+        "text_v": torch.randn(heads, 11, MRTE_HEAD_WIDTH),
         "mrte_bias": torch.randn(hidden),
     }
     axes: Axes = {"codes": {0: "codes"}, "text_k": {1: "phones"}, "text_v": {1: "phones"}}
