@@ -20,7 +20,7 @@ _BACK_OFF = (0.5, 10.0)
 _STEADY_AFTER = 4.0
 """Seconds of playing after which a device that was lost counts as back for good."""
 _LAST_FADE = 0.3
-_JOIN_TIMEOUT = 3.0
+_JOIN_TIMEOUT = 2.0
 
 
 class StreamKeeper:

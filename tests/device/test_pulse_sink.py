@@ -41,7 +41,7 @@ def make_sink(pulse: PulseServer) -> Iterator[MakeSink]:
 
     def make(device: str | int | None = None, **options: object) -> SoundDeviceSink:
         # A latency that a busy machine can keep: these tests are about what is played, not about when.
-        sink = SoundDeviceSink(device, **({"latency_ms": 300, "preroll_ms": 0} | options))  # type: ignore[arg-type]
+        sink = SoundDeviceSink(device, **({"latency_ms": 200} | options))  # type: ignore[arg-type]
         made.append(sink)
         sink.start()
         return sink
@@ -60,6 +60,13 @@ def speak(sink: SoundDeviceSink, samples: Samples, rate: int = RATE) -> None:
     for chunk in np.array_split(samples, 8):
         assert sink.write(chunk)
     assert sink.drain()
+
+
+def await_heard(sink: SoundDeviceSink, seconds: float) -> None:
+    deadline = time.monotonic() + 20
+    while sink.heard() < seconds * RATE:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def assert_played(played: Samples, recorded: Samples) -> int:
@@ -109,7 +116,7 @@ def test_an_interrupt_fades_out_without_a_click(make_sink: MakeSink, pulse: Puls
     with pulse.record() as recording:
         sink.begin(RATE, "test")
         sink.write(np.full(3 * RATE, level, np.float32))
-        time.sleep(0.4)
+        await_heard(sink, 0.1)
         called = len(recording.samples)
         sink.cancel()
         assert not sink.write(next_one)
@@ -124,17 +131,17 @@ def test_an_interrupt_fades_out_without_a_click(make_sink: MakeSink, pulse: Puls
     assert 0.01 * RATE < len(fade) <= 0.05 * RATE
     assert (np.diff(fade) <= 0).all()
     assert np.abs(np.diff(fade)).max() < 0.01
-    # The device's own buffer of 450 ms still plays out.
+    # The device's own buffer of 300 ms still plays out.
     assert full[-1] - called < 1.0 * RATE
 
 
 @pytest.mark.parametrize("keep_warm", [True, False])
 def test_a_first_word_is_not_clipped(make_sink: MakeSink, pulse: PulseServer, keep_warm: bool) -> None:
-    sink = make_sink(keep_warm=keep_warm, preroll_ms=100, idle_close=0.1)
+    sink = make_sink(keep_warm=keep_warm, idle_close=0.05)
     with pulse.record() as recording:
         for seed in (1, 2):
             speak(sink, noise(0.3, seed))
-            time.sleep(0.6)
+            time.sleep(0.4)
         recording.await_more(0.3)
     for seed in (1, 2):
         offset = assert_played(noise(0.3, seed), recording.samples)
@@ -166,12 +173,13 @@ def test_volume_changes_what_is_already_buffered(make_sink: MakeSink, pulse: Pul
     with pulse.record() as recording:
         sink.begin(RATE, "test")
         sink.write(np.full(RATE, 0.5, np.float32))
-        time.sleep(0.3)
+        await_heard(sink, 0.2)
         sink.volume = 0.2
         sink.drain()
         recording.await_more(0.3)
     played = recording.samples[recording.samples > 0]
     np.testing.assert_allclose(played[-RATE // 10 :], 0.1, atol=1e-6)
+    assert played[0] == 0.5
     assert np.abs(np.diff(played)).max() < 0.005
 
 
@@ -191,8 +199,7 @@ def test_a_lost_device_comes_back_and_the_utterance_goes_on(
     sink, signal = make_sink(), noise(1.5)
     sink.begin(RATE, "test")
     sink.write(signal)
-    while sink.heard() < 0.3 * RATE:
-        time.sleep(0.01)
+    await_heard(sink, 0.3)
     pulse.kill()
     while "lost" not in sink.description and "no sound device" not in sink.description:
         time.sleep(0.01)
