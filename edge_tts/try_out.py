@@ -110,10 +110,16 @@ def null_modem(link: Path) -> Iterator[Path]:
         wake, stop = os.pipe()
         cleanup.callback(os.close, wake)
         cable = threading.Thread(target=_carry, args=(daemon, person, wake), name="null-modem", daemon=True)
-        cable.start()
-        cleanup.callback(cable.join, 2)
+        # Before the start, which Ctrl-C may interrupt when the thread is there already.
+        cleanup.callback(_join, cable)
         cleanup.callback(os.close, stop)
+        cable.start()
         yield Path(daemon_path)
+
+
+def _join(cable: threading.Thread) -> None:
+    with contextlib.suppress(RuntimeError):
+        cable.join(2)
 
 
 def _unlink_if_ours(link: Path, target: str) -> None:
@@ -128,7 +134,11 @@ def _carry(daemon: int, person: int, wake: int) -> None:
     while True:
         # A full buffer towards the daemon stops reading, so that a pasted file arrives whole.
         sources = [wake, daemon] + ([person] if len(to_daemon) < BUFFER else [])
-        readable, writable, _ = select.select(sources, [daemon] if to_daemon else [], [])
+        try:
+            readable, writable, _ = select.select(sources, [daemon] if to_daemon else [], [])
+        except OSError:
+            # Closed before this thread had begun to run.
+            return
         if wake in readable:
             return
         if person in readable:

@@ -58,6 +58,8 @@ class TryOut:
                 env=os.environ | environ,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                # A shell's background job, as these tests may be, ignores SIGINT and hands that down.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     @property
