@@ -150,7 +150,7 @@ class Synthesizer:
             if isinstance(outcome, Finished):
                 for event in utterance.timeline.due(utterance.written + 1):
                     self._emit(event)
-            elif utterance.written:
+            else:
                 self._sink.cancel()
             self._current = None
         self.progress = time.monotonic()
