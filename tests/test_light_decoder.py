@@ -10,7 +10,13 @@ import onnxruntime
 import pytest
 import torch
 
+from edge_tts.sentence import Break, Sentence, Word
+from edge_tts.voices.base import ChunkPlan, Delivery
 from edge_tts.voices.bundle import Bundle, sha256
+from edge_tts.voices.gpt_sovits import load
+from edge_tts.voices.gpt_sovits.settings import read_styles
+from edge_tts.voices.gpt_sovits.voice import GptSovitsVoice
+from tests import gpt_sovits_toy
 from tests import tiny_checkpoints as tiny
 from tools import light_decoder
 from tools.light_decoder import LightDecoder, LightDecoderError, Shape, export_light, install, like, read_light
@@ -134,6 +140,42 @@ def test_a_bundle_carries_it_by_name(light: LightDecoder, tmp_path: Path) -> Non
     assert not bundle.manifest.quality
     assert bundle.graph("decoder", "fp32").name == "decoder.istft.fp32.onnx"
     assert not (folder / "decoder.fp32.onnx").exists()
+
+
+def test_the_daemon_speaks_with_it_in_chunks_as_in_one(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    folder = gpt_sovits_toy.write_bundle(tmp_path / "toy")
+    light: LightDecoder = LightDecoder(Shape(inter=4, bias=4, channels=16, hidden=32, blocks=2))
+    install(light.eval(), folder)
+    bundle = Bundle(folder)
+    voice = load(bundle, "fp32", 1)
+    assert voice._parts is not None
+    codes = gpt_sovits_toy.ScriptedTokens(gpt_sovits_toy.script(90))
+    voice = GptSovitsVoice(bundle, "fp32", voice.settings, read_styles(bundle), codes, voice._parts[1])
+    sentence = Sentence((Word("long", ("L", "AO1", "NG") * 20, Break.MAJOR),))
+    assert voice._parts is not None
+    decoder = voice._parts[1].graphs["decoder"]
+    seen: list[np.ndarray] = []
+
+    class Recorder:
+        def run(self, outputs: object, feeds: dict[str, np.ndarray], *rest: object) -> list[np.ndarray]:
+            seen.append(feeds["z"])
+            made: list[np.ndarray] = decoder.run(outputs, feeds, *rest)
+            return made
+
+    voice._parts[1].graphs["decoder"] = Recorder()
+    chunks = [chunk.samples for chunk in voice.open(sentence, Delivery(), ChunkPlan())]
+    assert len(chunks) > 2
+    margin = light.receptive_field
+    # the runs overlap by the margins; without them they are the whole sentence's latents
+    z = seen[0][:, : seen[0].shape[1] - margin]
+    for index, part in enumerate(seen[1:], 2):
+        z = np.concatenate([z, part[:, margin : part.shape[1] - (margin if index < len(seen) else 0)]], axis=1)
+    (wanted,) = decoder.run(None, {"z": z, "decoder_bias": np.zeros(4, np.float32)})
+    made = np.concatenate(chunks)
+    assert made.shape == wanted.shape == (90 * 1280,)
+    noise = np.square(wanted - made).sum() / np.square(wanted).sum()
+    assert 10 * np.log10(noise + 1e-20) < -60
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import argparse
 import json
 import math
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -170,16 +171,19 @@ def read_light(path: Path) -> LightDecoder:
 def export_light(light: LightDecoder, path: Path) -> None:
     """Write the ONNX graph: z [inter, f], decoder_bias -> wav [f * hop]."""
     shape = light.shape
-    torch.onnx.export(
-        light,
-        (torch.randn(shape.inter, 10), torch.randn(shape.bias)),
-        str(path),
-        input_names=["z", "decoder_bias"],
-        output_names=["wav"],
-        dynamic_axes={"z": {1: "frames"}, "wav": {0: "samples"}},
-        opset_version=OPSET,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # this exporter is called legacy; the other one needs a package more and makes the same graph
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            light,
+            (torch.randn(shape.inter, 10), torch.randn(shape.bias)),
+            str(path),
+            input_names=["z", "decoder_bias"],
+            output_names=["wav"],
+            dynamic_axes={"z": {1: "frames"}, "wav": {0: "samples"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
 
 
 def install(light: LightDecoder, folder: Path) -> None:
