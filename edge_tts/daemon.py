@@ -239,6 +239,7 @@ class Daemon:
             log.error("event %s of request %s was lost: %d events are waiting", event.name, event.id, MAX_EVENTS)
 
     def _work(self) -> None:
+        self._synthesizer.warm_up()
         while not self._stopping.is_set():
             request = self._requests.get(timeout=IDLE_TICK)
             self._synthesizer.progress = time.monotonic()

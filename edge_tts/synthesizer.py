@@ -25,6 +25,8 @@ from edge_tts.voices.base import Delivery, Sampling, Voice
 
 log = logging.getLogger(__name__)
 
+WARM_UP = "1 blick."
+
 
 class SpokenPart(Protocol):
     """A sentence from the front end with the delivery that its markup asks for."""
@@ -118,6 +120,15 @@ class Synthesizer:
                 return
             for event in utterance.timeline.due(self._sink.heard()):
                 self._emit(event)
+
+    def warm_up(self) -> None:
+        """Have the front end load what it loads at its first number and its first unknown word."""
+        try:
+            language = self._voices.voice_for(None, None).language
+            for _ in self._front_end(SpeechRequest(text=WARM_UP), language):
+                pass
+        except EdgeTtsError as error:
+            log.warning("warming up: %s", error)
 
     def speak(self, request: SpeechRequest, on_begin: Callable[[], None] = lambda: None) -> None:
         """Speak a request to its end. Whatever happens ends in exactly one finished, cancelled or failed event.
