@@ -21,7 +21,7 @@ run: $(call installed,resample)
 	@$(VENV)/bin/edge-ttsd run --try-out $(ARGS)
 
 test: OPTIONAL := --optional
-test: PACKAGES ?= libportaudio2 mosquitto mosquitto-clients pulseaudio libasound2-plugins alsa-utils systemd python3-venv
+test: PACKAGES ?= libportaudio2 mosquitto mosquitto-clients pulseaudio libasound2-plugins alsa-utils openssl systemd python3-venv
 test: $(call installed,$(EXTRAS))
 	$(VENV)/bin/python -m pytest $(ARGS)
 
