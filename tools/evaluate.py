@@ -5,11 +5,17 @@
 P.808, SIG, BAK and OVRL are DNSMOS (speechmos) at 16 kHz. WER is pocketsphinx's with its own US English models. MCD (24
 mel-cepstral coefficients of the envelope), F0 and voicing errors are measured along a dynamic-time-warping path to the
 recording, on the synthesized waveform; so they include the duration model. `drift` is the same MCD to the first voice.
+
+Other programs are scored beside them with `--command "NAME=PROGRAM … {wav} … {text}"`, for example
+`--command "espeak-ng=espeak-ng -v en-us -w {wav} {text}"`; of their figures the first five columns mean something.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -176,6 +182,18 @@ def speak_text(voice: Voice, text: str) -> Samples:
     return np.concatenate([speak(voice, sentence) for sentence in phonemizer_for(voice.language).phonemize(text)])
 
 
+def run_program(command: str, text: str) -> tuple[Samples, int]:
+    """What another program makes of a text: its words, with {wav} and {text} filled in, write a WAV file."""
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        wav = str(Path(folder) / "out.wav")
+        words = [wav if word == "{wav}" else text if word == "{text}" else word for word in shlex.split(command)]
+        subprocess.run(words, check=True, capture_output=True)
+        samples, rate = soundfile.read(wav, dtype="float32")
+    return samples, rate
+
+
 def spectrograms(path: Path, sounds: dict[str, tuple[Samples, int]], title: str) -> None:
     """Write one PNG with the spectrogram of every sound, below one another."""
     import matplotlib
@@ -250,6 +268,7 @@ def main() -> None:
     parser.add_argument("--precision", help="apart by commas; default: every one that each voice offers")
     parser.add_argument("--prompts", type=int, default=60)
     parser.add_argument("--out", type=Path, help="folder for spectrogram PNGs")
+    parser.add_argument("--command", action="append", default=[], help="another program: NAME=PROGRAM … {wav} … {text}")
     options = parser.parse_args()
     import soundfile
 
@@ -266,6 +285,9 @@ def main() -> None:
                 voice = load_voice(bundle, [precision])
                 name = f"{folder.parent.name}/{bundle.name} {precision}"
                 systems[name] = lambda take, voice=voice: (speak_text(voice, take.text), voice.sample_rate)  # type: ignore[misc]
+    for command in options.command:
+        name, _, words = command.partition("=")
+        systems[name] = lambda take, words=words: run_program(words, take.text)  # type: ignore[misc]
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
     takes = held_out_takes(read_takes(options.corpus))[: options.prompts]
