@@ -142,6 +142,16 @@ def test_the_race_draws_by_probability() -> None:
     assert np.abs(drawn - probabilities).max() < 0.015
 
 
+def test_the_race_never_draws_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Zeros:
+        def standard_exponential(self, count: int, dtype: type[np.float32]) -> Array:
+            return np.zeros(count, dtype)
+
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Zeros())
+    drawing = TokenSampler(Knobs(top_k=1), (), 5, 4, 0, exponential_race(0))
+    assert drawing.draw(scores(0, 0, 9, 0, 0)) == 2
+
+
 def test_a_seed_fixes_the_race_and_an_attempt_changes_it() -> None:
     assert np.array_equal(exponential_race(3, 0)(5), exponential_race(3, 0)(5))
     assert not np.array_equal(exponential_race(3, 0)(5), exponential_race(3, 1)(5))

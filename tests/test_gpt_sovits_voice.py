@@ -79,7 +79,7 @@ def whole(voice: GptSovitsVoice, sentence: Sentence, codes: Sequence[int], seed:
             end = len(codes)
         feeds = {"codes": np.array(window), "text_k": text_k, "text_v": text_v, "mrte_bias": style.mrte_bias}
         mean, log_scale = graphs["latent_encoder"].run(None, feeds)
-        first, since = 2 * max(0, start - 250), max(0, 2 * start - 12)
+        first, since = 2 * max(0, start - 250), max(0, 2 * start - 8)
         until = min(frames, 2 * (end + 4))
         z_p = mean + noise[:, first : first + mean.shape[1]] * np.exp(log_scale) * np.float32(0.5)
         (z,) = graphs["flow"].run(None, {"z_p": z_p[:, since - first : until - first], "flow_bias": style.flow_bias})

@@ -15,9 +15,13 @@ Race = Callable[[int], Array]
 
 
 def exponential_race(*seed: int) -> Race:
-    """Exp(1) draws that depend on the seed alone."""
+    """Exp(1) draws that depend on the seed alone.
+
+    numpy draws an exact 0 once in some ten million times, which would make a token of probability 0 win.
+    """
     generator = np.random.default_rng(seed)
-    return lambda count: generator.standard_exponential(count, np.float32)
+    least = np.finfo(np.float32).tiny
+    return lambda count: np.maximum(generator.standard_exponential(count, np.float32), least)
 
 
 def knobs_for(request: Sampling, default: Knobs) -> Knobs:

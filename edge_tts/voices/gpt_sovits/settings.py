@@ -68,7 +68,7 @@ class Settings(_Part):
     noise_scale: float = 0.5
     inter_channels: int = Field(gt=0)
     frames_per_token: int = Field(2, gt=0)
-    flow_margin: int = Field(12, ge=0)
+    flow_margin: int = Field(8, ge=0)
     """Frames before a block that the flow sees."""
     decoder_margin: int | None = None
     """Frames the decoder sees on either side of what it emits; None is its whole receptive field."""
