@@ -24,9 +24,11 @@ ARM32 = {"armv6l", "armv7l", "armhf"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0 done, 1 an error, 2 wrong arguments."""
+    """Run the command line; returns the exit status: 0 done, 1 an error, 2 wrong arguments, 78 wrong configuration."""
+    # numpy reads this when it is first imported. Its idle threads would spin for longer than a chunk takes to compute.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = build_parser().parse_args(argv)
-    if platform.machine() in ARM32:
+    if sys.maxsize < 2**32 or platform.machine() in ARM32:
         print("edge-ttsd: onnxruntime has no build for 32-bit ARM; install a 64-bit system (arm64)", file=sys.stderr)
         return 1
     command: Callable[[argparse.Namespace], int] = arguments.command
@@ -34,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command(arguments)
     except EdgeTtsError as error:
         print(f"edge-ttsd: {error}", file=sys.stderr)
-        return 1
+        # The service is not started again with a configuration that cannot work.
+        return os.EX_CONFIG if isinstance(error, ConfigError) else 1
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

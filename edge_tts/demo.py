@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,8 @@ SPOKEN = Path("spoken")
 
 def run_demo(config: Config, say: Callable[[str], None] = print) -> int:
     """Run the daemon until Ctrl-C and tell what a person can do with it."""
+    # Until the daemon runs and handles it: leave in good order, so that the broker is not left behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with contextlib.ExitStack() as stack:
         config, broker = _with_broker(config, stack)
         port = SerialTable(port=str(stack.enter_context(null_modem(SERIAL_LINK))))

@@ -118,7 +118,7 @@ def test_the_configuration_in_force_is_printed(capsys: pytest.CaptureFixture[str
 def test_a_wrong_configuration_is_explained(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["check-config", *arguments]) == 1
+    assert main(["check-config", *arguments]) == os.EX_CONFIG
     assert said in capsys.readouterr().err
 
 
