@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +17,10 @@ from edge_tts.errors import BadRequest, BundleError, VoiceError
 from edge_tts.sentence import Break, Sentence, Word
 from edge_tts.voices.base import ChunkPlan, Delivery, Sampling
 from edge_tts.voices.bundle import Bundle, sha256
+from edge_tts.voices.golden import check_golden, make_golden
 from edge_tts.voices.gpt_sovits import load
 from edge_tts.voices.gpt_sovits.phones import symbols_of
+from edge_tts.voices.gpt_sovits.pitch import TapeSpeed, pitch_factor
 from edge_tts.voices.gpt_sovits.settings import read_settings, read_styles
 from edge_tts.voices.gpt_sovits.token_stream import TokenStream
 from edge_tts.voices.gpt_sovits.vocoder import FrameNoise, stretch
@@ -24,6 +28,7 @@ from edge_tts.voices.gpt_sovits.voice import GptSovitsSession, GptSovitsVoice
 from edge_tts.voices.registry import load_voice
 from tests.fakes import poll_until
 from tests.gpt_sovits_toy import DECODER_REACH, HOP, INTER, ScriptedTokens, script, write_bundle
+from tests.voice_folder import GOLDEN
 
 RATE = 32000
 TOKEN = 1280
@@ -370,3 +375,39 @@ def test_a_bundle_that_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
         read_settings(Bundle(write_bundle(tmp_path / "other", chunks={"look_ahead": -1})))
     with pytest.raises(BundleError, match="styles: a GPT-SoVITS voice needs at least one"):
         load(Bundle(write_bundle(tmp_path / "bare", styles=())), "fp32", 1)
+
+
+def test_a_rehearsal_is_the_same_whatever_is_drawn(real: GptSovitsVoice, bundle: Bundle) -> None:
+    golden = make_golden(real, GOLDEN)
+    assert golden.duration_ms == 1000
+    check_golden(real, golden)
+    prompt = real._styles["calm"].prompt_tokens[:25].tolist()
+    other = scripted(real, bundle, ScriptedTokens([*prompt, None]))
+    check_golden(other, golden)
+    other._styles["calm"].mrte_bias[:] = 9
+    with pytest.raises(BundleError, match="level is off"):
+        check_golden(other, golden)
+
+
+def test_logits_that_are_no_numbers_fail_the_golden_utterance(real: GptSovitsVoice, bundle: Bundle) -> None:
+    tokens = ScriptedTokens([5])
+    tokens.begin = lambda *_: SimpleNamespace(logits=np.full(1025, np.nan, np.float32))
+    with pytest.raises(VoiceError, match="its logits are not finite"):
+        check_golden(scripted(real, bundle, tokens), make_golden(real, GOLDEN))
+
+
+def test_the_tape_moves_every_frequency_alike() -> None:
+    tone = np.sin(2 * np.pi * 500 * np.arange(RATE) / RATE).astype(np.float32)
+    tape = TapeSpeed(pitch_factor(12), RATE)
+    parts = [tape.push(tone[i : i + 7000], last=i + 7000 >= RATE) for i in range(0, RATE, 7000)]
+    shifted = np.concatenate(parts)
+    assert abs(len(shifted) - RATE / 2) <= 1
+    spectrum = np.abs(np.fft.rfft(shifted * np.hanning(len(shifted))))
+    assert np.argmax(spectrum) * RATE / len(shifted) == pytest.approx(1000, abs=5)
+
+
+def test_a_shift_without_soxr_says_what_to_install(real: GptSovitsVoice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    with pytest.raises(VoiceError, match="pip install soxr"):
+        real.open(SENTENCE, Delivery(pitch=1), ChunkPlan())
+    real.open(SENTENCE, Delivery(), ChunkPlan())

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 
 from edge_tts.audio.chunk import Samples
 from edge_tts.errors import BundleError
 from edge_tts.sentence import Break, Sentence, Word
-from edge_tts.voices.base import ChunkPlan, Delivery, Sampling, Voice
+from edge_tts.voices.base import ChunkPlan, Delivery, Sampling, Voice, VoiceSession
 from edge_tts.voices.bundle import Golden
 
 FLOOR_DB = -70.0
 DURATION_TOLERANCE = 0.05
+
+
+@runtime_checkable
+class Rehearsing(Protocol):
+    """A voice that draws at random what it says, and so has its own way to speak a golden utterance."""
+
+    def rehearse(self, sentence: Sentence) -> VoiceSession:
+        """Speak the sentence's phones in a manner that no rounding can turn into another one."""
 
 
 def golden_sentence(phonemes: str) -> Sentence:
@@ -25,7 +35,10 @@ def golden_sentence(phonemes: str) -> Sentence:
 
 def speak(voice: Voice, sentence: Sentence) -> Samples:
     """The whole sentence, shape [n]; chunks must be exact or the overlap is left in place."""
-    session = voice.open(sentence, Delivery(sampling=Sampling(seed=0)), ChunkPlan())
+    if isinstance(voice, Rehearsing):
+        session = voice.rehearse(sentence)
+    else:
+        session = voice.open(sentence, Delivery(sampling=Sampling(seed=0)), ChunkPlan())
     chunks = [chunk.samples for chunk in session]
     return np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from edge_tts.errors import VoiceError
-from edge_tts.voices.gpt_sovits.sampling import TokenSampler, exponential_race
+from edge_tts.voices.gpt_sovits.sampling import Recital, TokenSampler, exponential_race
 from edge_tts.voices.gpt_sovits.settings import Array, Knobs
 from edge_tts.voices.gpt_sovits.t2s import TokenModel
 from edge_tts.voices.gpt_sovits.token_stream import TokenStream
@@ -36,6 +36,8 @@ class Task:
     """Of the sentence alone, without the reference's."""
     knobs: Knobs
     seed: int
+    recital: tuple[int, ...] | None = None
+    """Tokens to go through instead of drawing them."""
 
     @property
     def least(self) -> int:
@@ -71,11 +73,17 @@ def generate(model: TokenModel, task: Task, stream: TokenStream, options: ort.Ru
 def _attempt(model: TokenModel, task: Task, attempt: int, stream: TokenStream, options: ort.RunOptions) -> str | None:
     """Put one attempt's tokens. Returns why it failed, or None."""
     settings = model.settings
-    race = exponential_race(task.seed, attempt)
-    sampler = TokenSampler(task.knobs, task.prompt, settings.vocabulary, settings.eos, settings.min_tokens, race)
+    sampler: TokenSampler | Recital
+    if task.recital is not None:
+        sampler = Recital(task.recital)
+    else:
+        race = exponential_race(task.seed, attempt)
+        sampler = TokenSampler(task.knobs, task.prompt, settings.vocabulary, settings.eos, settings.min_tokens, race)
     most = task.most(settings.max_tokens)
     sequence = model.begin(task.text, task.prompt, most, options)
     for count in range(most + 1):
+        if not np.isfinite(sequence.logits).all():
+            raise VoiceError("its logits are not finite")
         token = sampler.draw(sequence.logits)
         if token is None:
             return None if count >= task.least else f"it ended after {count} tokens, {task.phones} phones need more"

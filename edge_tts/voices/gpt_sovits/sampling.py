@@ -68,6 +68,17 @@ class TokenSampler:
         scores[seen] = np.where(before < 0, before * penalty, before / penalty)
 
 
+class Recital:
+    """Draws given tokens one after the other, whatever the logits are."""
+
+    def __init__(self, tokens: Iterable[int]) -> None:
+        self._tokens = iter(tokens)
+
+    def draw(self, logits: Array) -> int | None:
+        """The next token, or None after the last."""
+        return next(self._tokens, None)
+
+
 def distribution(scores: Array, knobs: Knobs) -> Array:
     """Probabilities [n] of penalized scores [n]: nucleus, temperature and k best in the reference's order."""
     kept = scores.copy()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime as ort
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 VOCODER_GRAPHS = ("text_encoder", "latent_encoder", "flow", "decoder")
 JOIN_SECONDS = 5.0
+REHEARSED_TOKENS = 25
 DEFAULT_SEED = 0
 """Without a seed in the request a sentence sounds the same each time, so what was tried out is what is heard."""
 
@@ -89,6 +91,16 @@ class GptSovitsVoice:
             raise VoiceError(f"voice {self.name} has been closed")
         return GptSovitsSession(self, *self._parts, self._styles[name], sentence, delivery, plan)
 
+    def rehearse(self, sentence: Sentence) -> GptSovitsSession:
+        """Speak a second of the reference's own tokens to the sentence's phones.
+
+        What is drawn from logits depends on their last bit; these tokens do not, so the sound of two machines and two
+        precisions can be compared. The token model goes through them all the same.
+        """
+        session = self.open(sentence, Delivery(), ChunkPlan())
+        session.recite(self._styles[self.styles[0]].prompt_tokens[:REHEARSED_TOKENS].tolist())
+        return session
+
     def phones(self, sentence: Sentence) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
         """The sentence's symbol ids [n]. Raises VoiceError naming one the voice does not know."""
         return phone_ids(sentence, self._symbols)
@@ -139,6 +151,10 @@ class GptSovitsSession:
         self._stream = TokenStream(ahead=max(grid.tokens) + grid.look_ahead)
         self._options = ort.RunOptions()
         self._cancelled = threading.Event()
+
+    def recite(self, tokens: Sequence[int]) -> None:
+        """Say these tokens instead of drawing any."""
+        self._task = replace(self._task, recital=tuple(tokens))
 
     def __iter__(self) -> Iterator[AudioChunk]:
         """Chunks of sound. Raises VoiceError when the sentence cannot be generated."""
