@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 
 from edge_tts.events import Cancelled, Event, Failed, Finished, Started, State
@@ -27,8 +28,8 @@ class OnceSource:
         return "once"
 
     def start(self) -> None:
-        """Submit the request."""
-        self._handler.submit(self._request)
+        """Submit the request, as if it arrived now."""
+        self._handler.submit(self._request.model_copy(update={"received": time.monotonic()}))
 
     def publish(self, event: Event) -> None:
         """Remember the event that ends the request."""
