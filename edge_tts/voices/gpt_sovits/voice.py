@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime as ort
 
 from edge_tts.audio.chunk import AudioChunk, Mark, Samples
@@ -101,7 +102,7 @@ class GptSovitsVoice:
         session.recite(self._styles[self.styles[0]].prompt_tokens[:REHEARSED_TOKENS].tolist())
         return session
 
-    def phones(self, sentence: Sentence) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    def phones(self, sentence: Sentence) -> npt.NDArray[np.int64]:
         """The sentence's symbol ids [n]. Raises VoiceError naming one the voice does not know."""
         return phone_ids(sentence, self._symbols)
 
