@@ -1,8 +1,11 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from edge_tts.voices.envelope import POINTS
-from tools.evaluate import CEPSTRA, Row, cepstra, table, word_errors
+from tools.evaluate import CEPSTRA, Row, cepstra, record, table, word_errors
 
 scipy = pytest.importorskip("scipy")
 from tools.evaluate import distances, warp  # noqa: E402
@@ -45,6 +48,13 @@ def test_distance_to_a_faster_copy_is_small_and_f0_is_in_semitones() -> None:
     assert found["mcd"] < 0.3
     assert found["f0"] == pytest.approx(1.0)
     assert found["vuv"] == 0.0
+
+
+def test_figures_are_recorded_beside_what_the_manifest_holds(tmp_path: Path) -> None:
+    (tmp_path / "voice.json").write_text(json.dumps({"name": "x", "quality": {"fp32": {"wer": 1.0}}}))
+    record(tmp_path, "int8", {"p808": 3.81234, "wer": 18.6, "drift": 1.0})
+    manifest = json.loads((tmp_path / "voice.json").read_text())
+    assert manifest == {"name": "x", "quality": {"fp32": {"wer": 1.0}, "int8": {"p808": 3.81, "wer": 18.6}}}
 
 
 def test_table_shows_means_and_word_error_rate() -> None:

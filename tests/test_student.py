@@ -157,7 +157,7 @@ def test_pitch_shifts_f0_and_nothing_else(voice: StudentVoice, semitones: float)
 
 
 def test_edges_of_a_sentence_are_short(voice: StudentVoice) -> None:
-    samples = np.abs(speak(voice, sentence(3)))
+    samples = np.abs(speak(voice, Sentence((OPEN,))))
     loud = np.flatnonzero(samples > 0.05 * samples.max())
     assert loud[0] / 24000 < 0.06
     assert (len(samples) - loud[-1]) / 24000 < 0.15

@@ -13,6 +13,7 @@ Other programs are scored beside them with `--command "NAME=PROGRAM … {wav} �
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import subprocess
 import tempfile
@@ -27,7 +28,7 @@ import numpy.typing as npt
 
 from edge_tts.frontend.phonemize import phonemizer_for
 from edge_tts.voices.base import Voice
-from edge_tts.voices.bundle import Bundle
+from edge_tts.voices.bundle import MANIFEST, Bundle
 from edge_tts.voices.golden import speak
 from edge_tts.voices.registry import load_voice
 from tools.prepare_corpus import Take, analyse, held_out_takes, read_takes
@@ -177,6 +178,16 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def record(folder: Path, precision: str, figures: dict[str, float]) -> None:
+    """Write one precision's figures into the voice's own voice.json, under `quality`."""
+    path = folder / MANIFEST
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["quality"][precision] = {
+        key: round(figures[key], 2) for _, key, _ in COLUMNS if key in figures and key != "drift"
+    }
+    path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
 def speak_text(voice: Voice, text: str) -> Samples:
     """Text to the whole waveform, by the language's own front end; sentences follow one another without pause."""
     return np.concatenate([speak(voice, sentence) for sentence in phonemizer_for(voice.language).phonemize(text)])
@@ -268,6 +279,7 @@ def main() -> None:
     parser.add_argument("--precision", help="apart by commas; default: every one that each voice offers")
     parser.add_argument("--prompts", type=int, default=60)
     parser.add_argument("--out", type=Path, help="folder for spectrogram PNGs")
+    parser.add_argument("--record", action="store_true", help="write the figures into each voice's voice.json")
     parser.add_argument("--command", action="append", default=[], help="another program: NAME=PROGRAM … {wav} … {text}")
     options = parser.parse_args()
     import soundfile
@@ -277,12 +289,14 @@ def main() -> None:
         return samples, rate
 
     systems: dict[str, Callable[[Take], tuple[Samples, int]]] = {"recordings": recording}
+    sources: list[tuple[Path, str]] = []
     for folder in options.voices:
         bundle = Bundle(folder)
         wanted = options.precision.split(",") if options.precision else bundle.precisions()
         for precision in bundle.precisions():
             if precision in wanted:
                 voice = load_voice(bundle, [precision])
+                sources.append((folder, precision))
                 name = f"{folder.parent.name}/{bundle.name} {precision}"
                 systems[name] = lambda take, voice=voice: (speak_text(voice, take.text), voice.sample_rate)  # type: ignore[misc]
     for command in options.command:
@@ -291,7 +305,11 @@ def main() -> None:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
     takes = held_out_takes(read_takes(options.corpus))[: options.prompts]
-    print(table(evaluate(systems, takes, options.out)))
+    rows = evaluate(systems, takes, options.out)
+    print(table(rows))
+    if options.record:
+        for (folder, kind), row in zip(sources, rows[1:], strict=True):
+            record(folder, kind, row.figures())
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from edge_tts.voices.source_filter import SourceFilter
 Array = npt.NDArray[np.float32]
 
 BUMPS = 8
-PHONE_BUCKET = 64
+PHONE_BUCKET = 32
 """Phones are padded to a multiple of this, so that the encoder meets few shapes."""
 BLOCKS = (16, 80, 160, 256)
 """Frames that the decoder computes at once: few shapes, and the larger the less context is computed twice."""
