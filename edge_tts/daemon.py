@@ -32,6 +32,8 @@ STUCK_AFTER = 25.0
 """Seconds without progress of the worker after which the watchdog is no longer fed."""
 JOIN_TIMEOUT = 5.0
 MAX_EVENTS = 10_000
+BATCH = 500
+"""Events after which a flood of them makes way for the other duties of the main thread."""
 
 
 class Daemon:
@@ -52,7 +54,8 @@ class Daemon:
         self._requests = RequestQueue(queue_size)
         self._recent = RecentIds(duplicate_window)
         self._admission = threading.Lock()
-        self._unfinished: set[str] = set()
+        self._unfinished: dict[str, str] = {}
+        """The sources of the requests that were accepted and have not ended, by id."""
         self._events: queue.Queue[Event | None] = queue.Queue(MAX_EVENTS)
         self._synthesizer = synthesizer_for(self._emit, self.metrics)
         self._sources: dict[str, RequestSource] = {}
@@ -76,7 +79,7 @@ class Daemon:
                 self._emit(Failed(request.id, request.source, code=error.code, message=str(error)))
                 return
             self._recent.add(request.id)
-            self._unfinished.add(request.id)
+            self._unfinished[request.id] = request.source
             self._emit(Accepted(request.id, request.source, position=admission.position))
         if admission.dropped is not None:
             self._emit(Cancelled(admission.dropped.id, admission.dropped.source, reason="overflow"))
@@ -91,7 +94,8 @@ class Daemon:
 
     def stop(self, request_id: str | None = None) -> int:
         """Cancel the request with this id, or with None all of them. Returns how many were cancelled."""
-        removed = self._requests.remove(request_id)
+        with self._admission:
+            removed = self._requests.remove(request_id)
         for request in removed:
             self._emit(Cancelled(request.id, request.source, reason="stopped"))
         playing = self._synthesizer.cancel("stopped", lambda request: request_id in (None, request.id))
@@ -196,30 +200,27 @@ class Daemon:
                 next_metrics = now + METRICS_INTERVAL
 
     def _dispatch(self, timeout: float) -> None:
-        try:
-            event = self._events.get(timeout=timeout)
-        except queue.Empty:
-            return
-        while True:
-            if event is not None:
-                self._deliver(event)
+        for _ in range(BATCH):
             try:
-                event = self._events.get_nowait()
+                event = self._events.get(timeout=timeout)
             except queue.Empty:
                 return
+            timeout = 0.0
+            if event is not None:
+                self._deliver(event)
 
     def _deliver(self, event: Event) -> None:
         source = self._sources.get(event.source)
         if source is not None:
             source.publish(event)
-        if isinstance(event, Failed):
-            self._audio_lost = event.code == AudioDeviceError.code
-        elif isinstance(event, Started):
+        if isinstance(event, Started):
             self._audio_lost = False
+        elif isinstance(event, Failed) and event.code == AudioDeviceError.code:
+            self._audio_lost = True
         if isinstance(event, (Accepted, Started, Finished, Cancelled, Failed)):
             self._report()
         if isinstance(event, (Finished, Cancelled, Failed)):
-            self._unfinished.discard(event.id)
+            self._unfinished.pop(event.id, None)
             self._measure()
 
     def _report(self) -> None:
@@ -241,14 +242,15 @@ class Daemon:
     def _work(self) -> None:
         self._synthesizer.warm_up()
         while not self._stopping.is_set():
-            request = self._requests.get(timeout=IDLE_TICK)
+            request = self._requests.get(IDLE_TICK, taken=self._synthesizer.claim)
             self._synthesizer.progress = time.monotonic()
             if request is None:
                 continue
-            if request.expired:
-                self._emit(Cancelled(request.id, request.source, reason="expired"))
-                continue
-            self._synthesizer.speak(request, on_begin=self._wake)
+            self._wake()
+            # Its accepted event is sent under this lock, and nothing may come before it.
+            with self._admission:
+                pass
+            self._synthesizer.speak(request)
 
     def _wake(self) -> None:
         """Make the main thread look at the sound position more often from now on."""
@@ -257,13 +259,15 @@ class Daemon:
 
     def _stop(self, started: Sequence[RequestSource]) -> None:
         self._stopping.set()
-        self._requests.close()
-        for request in self._requests.remove():
-            self._emit(Cancelled(request.id, request.source, reason="shutdown"))
+        with self._admission:
+            self._requests.close()
         self._synthesizer.cancel("shutdown")
         if self._worker.is_alive():
             self._worker.join(JOIN_TIMEOUT)
-        self._dispatch(timeout=0.0)
+        while not self._events.empty():
+            self._dispatch(timeout=0.0)
+        for request_id, name in list(self._unfinished.items()):
+            self._deliver(Cancelled(request_id, name, reason="shutdown"))
         for source in reversed(started):
             try:
                 source.stop()

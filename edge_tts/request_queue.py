@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_tts.errors import QueueFull
@@ -37,8 +38,10 @@ class RequestQueue:
         self._closed = False
 
     def put(self, request: SpeechRequest) -> Admission:
-        """Queue `request`. Raises QueueFull when all that waits matters more than it does."""
+        """Queue `request`. Raises QueueFull when all that waits matters more than it does, or once it is closed."""
         with self._changed:
+            if self._closed:
+                raise QueueFull("the daemon is stopping; send it again when it is back")
             dropped = self._make_room(request) if len(self._waiting) >= self._size else None
             position = sum(1 for other in self._waiting if self._goes_before(other, request))
             self._waiting.insert(position, request)
@@ -63,11 +66,20 @@ class RequestQueue:
         self._waiting.remove(victim)
         return victim
 
-    def get(self, timeout: float | None = None) -> SpeechRequest | None:
-        """Take the next request; None when `timeout` seconds pass without one or the queue is closed."""
+    def get(
+        self, timeout: float | None = None, taken: Callable[[SpeechRequest], None] = lambda request: None
+    ) -> SpeechRequest | None:
+        """Take the next request; None when `timeout` seconds pass without one or the queue is closed.
+
+        `taken` is called with it while the queue is locked: whoever no longer finds it here finds what `taken` did.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed, timeout)
-            return self._waiting.pop(0) if self._waiting and not self._closed else None
+            if not self._waiting or self._closed:
+                return None
+            request = self._waiting.pop(0)
+            taken(request)
+            return request
 
     def remove(self, request_id: str | None = None) -> list[SpeechRequest]:
         """Take out the waiting requests with this id, or all of them with None."""

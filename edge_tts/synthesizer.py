@@ -130,15 +130,17 @@ class Synthesizer:
         except EdgeTtsError as error:
             log.warning("warming up: %s", error)
 
-    def speak(self, request: SpeechRequest, on_begin: Callable[[], None] = lambda: None) -> None:
-        """Speak a request to its end. Whatever happens ends in exactly one finished, cancelled or failed event.
-
-        `on_begin` is called once `current` is this request.
-        """
-        utterance = Utterance(request)
+    def claim(self, request: SpeechRequest) -> None:
+        """Make a request the current one, which `cancel` reaches, ahead of `speak`."""
         with self._lock:
-            self._current = utterance
-        on_begin()
+            self._current = Utterance(request, cancelled="expired" if request.expired else None)
+
+    def speak(self, request: SpeechRequest) -> None:
+        """Speak a request to its end. Whatever happens ends in exactly one finished, cancelled or failed event."""
+        if self.current is not request:
+            self.claim(request)
+        utterance = self._current
+        assert utterance is not None
         self.progress = time.monotonic()
         started_cpu = time.thread_time()
         outcome: Event
@@ -172,6 +174,8 @@ class Synthesizer:
         request = utterance.request
         voice = self._voices.voice_for(request.voice, request.language)
         utterance.voice = voice
+        if utterance.cancelled:
+            return False
         parts = iter(self._front_end(request, request.language or voice.language))
         self._sink.begin(voice.sample_rate, request.id)
         pause = 0.0

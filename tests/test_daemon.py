@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -192,6 +193,15 @@ def test_a_lost_device_shows_in_the_state_until_speech_is_heard_again() -> None:
         poll_until(lambda: bench.daemon.state().status == "idle")
 
 
+def test_a_request_that_fails_for_another_reason_says_nothing_about_the_device() -> None:
+    with running() as bench:
+        bench.sink.lose()
+        bench.say("a")
+        bench.say("b", voice="nobody")
+        bench.source.outcomes("a", "b")
+        assert bench.daemon.state().status == "no_audio"
+
+
 def test_settings_change_what_comes_later() -> None:
     with running() as bench:
         bench.daemon.apply(SettingsChange(volume=0.5, rate=1.5, pitch=-2, voice="b"))
@@ -211,6 +221,41 @@ def test_shutting_down_cancels_what_is_left_and_tells_before_the_sources_stop() 
     assert {event.reason for event in bench.source.events if isinstance(event, Cancelled)} == {"shutdown"}
     assert bench.source.stopped
     assert not bench.sink.started
+
+
+def test_a_flood_during_the_stop_leaves_no_accepted_request_without_an_end() -> None:
+    with running(clocked=True) as bench:
+        numbers = itertools.count()
+        enough = threading.Event()
+
+        def flood() -> None:
+            while not enough.is_set():
+                bench.say(f"flood-{next(numbers)}")
+
+        sender = threading.Thread(target=flood)
+        sender.start()
+        bench.source.wait_for(lambda events: len(events) > 200)
+        bench.daemon.shut_down()
+        bench.thread.join(10)
+        enough.set()
+        sender.join()
+    told = list(bench.source.events)
+    accepted = [event.id for event in told if isinstance(event, Accepted)]
+    ended = [event.id for event in told if isinstance(event, (Cancelled, Finished))]
+    assert sorted(ended) == sorted(accepted)
+
+
+def test_a_worker_that_does_not_end_in_time_does_not_keep_the_end_of_its_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge_tts.daemon.JOIN_TIMEOUT", 0.1)
+    released = threading.Event()
+    voice = FakeVoice("a", before_chunk=lambda index: released.wait(10) and None)
+    with running(voices=FakeVoices(voice)) as bench:
+        bench.say("a")
+        poll_until(lambda: bench.daemon.state().speaking == "a")
+    released.set()
+    assert bench.source.outcomes("a")["a"] == Cancelled("a", "fake", "shutdown")
 
 
 def test_without_a_usable_voice_it_does_not_start() -> None:

@@ -73,6 +73,30 @@ def test_requests_are_removed_by_id_or_all_together() -> None:
     assert len(queue) == 0
 
 
+def test_whoever_misses_a_request_in_the_queue_finds_it_taken() -> None:
+    queue, taken, seen = RequestQueue(), [], []
+
+    def take(request: SpeechRequest) -> None:
+        remover = threading.Thread(target=lambda: seen.append((queue.remove("a"), list(taken))))
+        remover.start()
+        remover.join(0.05)
+        taken.append(request.id)
+        removers.append(remover)
+
+    removers: list[threading.Thread] = []
+    queue.put(say("a"))
+    queue.get(0, taken=take)
+    removers[0].join(5)
+    assert seen == [([], ["a"])]
+
+
+def test_a_closed_queue_refuses() -> None:
+    queue = RequestQueue()
+    queue.close()
+    with pytest.raises(QueueFull, match="stopping"):
+        queue.put(say("a"))
+
+
 def test_expired_requests_are_taken_out() -> None:
     queue = RequestQueue()
     queue.put(say("a", ttl=5, received=time.monotonic() - 6))

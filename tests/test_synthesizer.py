@@ -129,6 +129,16 @@ def test_only_what_matches_is_cancelled() -> None:
     assert not bench.synthesizer.cancel("stopped")
 
 
+def test_a_stop_reaches_a_request_that_is_claimed_and_not_yet_spoken() -> None:
+    bench = Bench()
+    request = SpeechRequest(text="a b", id="7", source="x")
+    bench.synthesizer.claim(request)
+    assert bench.synthesizer.cancel("stopped")
+    bench.synthesizer.speak(request)
+    assert bench.events == [Cancelled("7", "x", "stopped")]
+    assert bench.synthesizer.current is None
+
+
 def test_cancelling_before_the_sink_has_begun_is_not_lost() -> None:
     bench = Bench()
 
