@@ -67,6 +67,24 @@ def sent(source: MqttSource, topic: str = "tts/board/event") -> list[dict[str, A
     return [json.loads(message.payload) for message in connection.sent if message.topic == topic]
 
 
+def test_a_flood_that_outruns_the_answers_is_left_out_but_for_alarms_and_counted(
+    source: MqttSource, handler: FakeHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recorder, "behind", True)
+    for _ in range(3):
+        deliver(source, "tts/say", b"flood")
+    deliver(source, "tts/say", b'{"text": "fire", "priority": "alarm"}')
+    deliver(source, "tts/stop", b"")
+    assert handler.texts == ["fire"]
+    assert handler.stops == [None]
+    monkeypatch.setattr(Recorder, "behind", False)
+    deliver(source, "tts/say", b"calm")
+    assert handler.texts == ["fire", "calm"]
+    (failed,) = [event for event in sent(source) if event["event"] == "failed"]
+    assert (failed["id"], failed["code"]) == ("", "queue_full")
+    assert failed["message"].startswith("3 requests were left out")
+
+
 @pytest.mark.parametrize("topic", ["tts/say", "tts/board/say"])
 def test_plain_text_is_a_request(source: MqttSource, handler: FakeHandler, topic: str) -> None:
     deliver(source, topic, "Grüße\n".encode())

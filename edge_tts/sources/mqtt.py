@@ -11,9 +11,9 @@ from typing import Any
 
 from paho.mqtt.client import MQTTMessage
 
-from edge_tts.errors import BadRequest, EdgeTtsError
+from edge_tts.errors import BadRequest, EdgeTtsError, QueueFull
 from edge_tts.events import Cancelled, Event, Failed, Finished, State, VisemeShown, WordSpoken
-from edge_tts.request import MAX_PAYLOAD, decode, make_change, parse_payload
+from edge_tts.request import MAX_PAYLOAD, Priority, decode, make_change, parse_payload
 from edge_tts.sources.base import RequestHandler
 from edge_tts.sources.mqtt_client import MqttOptions, TlsOptions
 from edge_tts.sources.mqtt_connection import MqttConnection, Outgoing
@@ -47,6 +47,7 @@ class MqttSource:
         }
         self._lock = threading.Lock()
         self._replies: dict[str, tuple[str, bytes | None]] = {}
+        self._left_out = 0
         self._connection = MqttConnection(
             options,
             client_id=f"edge-tts-{device_id}",
@@ -81,6 +82,7 @@ class MqttSource:
 
     def measure(self, numbers: Mapping[str, float]) -> None:
         """Publish counters and timings, if the broker is there."""
+        self._tell_left_out()
         self._connection.send(Outgoing(self._metrics_topic, json.dumps(dict(numbers)), qos=0))
 
     def _publish(self, event: Event, reply: tuple[str, bytes | None] | None) -> None:
@@ -105,6 +107,10 @@ class MqttSource:
 
     def _say(self, message: MQTTMessage) -> None:
         request = parse_payload(bytes(message.payload), source=self.name)
+        if self._connection.behind and request.priority < Priority.ALARM:
+            self._leave_out()
+            return
+        self._tell_left_out()
         expiry = getattr(message.properties, "MessageExpiryInterval", None)
         if expiry is not None:
             # The broker counts the interval down before it delivers, so what arrives is what is left.
@@ -117,6 +123,23 @@ class MqttSource:
                 if len(self._replies) > MAX_REPLIES:
                     del self._replies[next(iter(self._replies))]
         self._handler.submit(request)
+
+    def _leave_out(self) -> None:
+        """Count a request of a flood, whose events would push out those of requests that were accepted."""
+        with self._lock:
+            self._left_out += 1
+            if self._left_out == 1:
+                log.warning("requests come faster than they can be answered; only alarms are taken meanwhile")
+
+    def _tell_left_out(self) -> None:
+        if not self._left_out or self._connection.behind:
+            return
+        with self._lock:
+            count, self._left_out = self._left_out, 0
+        if count:
+            error = QueueFull(f"{count} requests were left out: they came faster than they could be answered")
+            log.warning("%s", error)
+            self._publish(Failed("", self.name, code=error.code, message=str(error)), None)
 
     def _stop(self, message: MQTTMessage) -> None:
         text = decode(bytes(message.payload)).strip()

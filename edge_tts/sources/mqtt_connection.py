@@ -35,8 +35,10 @@ FAREWELL_TIMEOUT = 2.0
 JOIN_TIMEOUT = 5.0
 MAX_KEPT = 100
 """Messages kept while the broker is away; the oldest is dropped first."""
-MAX_WAITING = 1000
-"""Messages that may wait for a broker that is there but slow."""
+MAX_WAITING = 16_000
+"""Messages that may wait for a broker that is there but slow: all that a daemon may still have to tell when BEHIND."""
+BEHIND = 2000
+"""Messages waiting for a broker that is there from which on it gives us more than it takes."""
 WINDOW = 20
 """Messages on their way to the broker and not yet acknowledged."""
 REMEMBERED = 256
@@ -97,6 +99,11 @@ class MqttConnection:
     def connected(self) -> bool:
         """Whether the broker has let us in."""
         return self._connected_at is not None
+
+    @property
+    def behind(self) -> bool:
+        """Whether messages come faster than the answers to them leave."""
+        return self.connected and len(self._waiting) > BEHIND
 
     def start(self) -> None:
         """Begin to connect, in the background."""
