@@ -28,12 +28,12 @@ class Priority(IntEnum):
 
 
 def _priority(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            return Priority[value.upper()]
-        except KeyError:
-            raise ValueError("use low, normal, high or alarm") from None
-    return value
+    if isinstance(value, Priority):
+        return value
+    try:
+        return Priority[str(value).upper()]
+    except KeyError:
+        raise ValueError("use low, normal, high or alarm") from None
 
 
 class SamplingOptions(BaseModel):

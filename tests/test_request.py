@@ -46,6 +46,7 @@ def test_every_field_of_the_wire_survives_a_round_trip() -> None:
         (b'{"text": "a", "rate": 9}', BadRequest, "rate: "),
         (b'{"text": "a", "volume": "loud"}', BadRequest, "volume: "),
         (b'{"text": "a", "priority": "urgent"}', BadRequest, "use low, normal, high or alarm"),
+        (b'{"text": "a", "priority": 9}', BadRequest, "use low, normal, high or alarm"),
         (b'{"text": "a", "ttl": -1}', BadRequest, "ttl: "),
         (b'{"text": "a", "id": ""}', BadRequest, "id: "),
         (b'{"text": "a", "id": "a\\nb"}', BadRequest, "id: "),
