@@ -299,8 +299,8 @@ def main() -> None:
     parser.add_argument("features", type=Path)
     parser.add_argument("voice", type=Path)
     parser.add_argument("--float", type=Path, required=True, dest="float_voice", help="folder for the fp32 voice")
-    parser.add_argument("--postfilter", type=float, default=0.4)
-    parser.add_argument("--level-db", type=float, default=0.0)
+    parser.add_argument("--postfilter", type=float, default=0.1)
+    parser.add_argument("--level-db", type=float, default=3.0)
     parser.add_argument("--temperature", type=float, default=0.0)
     options = parser.parse_args()
 

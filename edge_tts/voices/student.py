@@ -155,6 +155,9 @@ class StudentSession:
         self._sentence = sentence
         self._tokens = tokenize(sentence)
 
+    def cancel(self) -> None:
+        """Nothing: a chunk takes a few milliseconds, and is the last one when nobody asks for the next."""
+
     def __iter__(self) -> Iterator[AudioChunk]:
         hidden, durations = self._voice.encode(self._tokens)
         counts = frame_counts(durations, self._delivery.rate)
