@@ -68,7 +68,7 @@ class Utterance:
     first_audio: float | None = None
     """Seconds from the request's arrival to the first samples handed to the sink."""
     cpu: float = 0.0
-    """Seconds of this thread's CPU time."""
+    """Seconds of CPU time of the whole process: a voice may use threads of its own."""
     timeline: Timeline = field(default_factory=Timeline)
 
 
@@ -110,6 +110,7 @@ class Synthesizer:
                 return False
             self._current.cancelled = reason
             self._sink.cancel()
+            self._renderer.cancel()
             return True
 
     def emit_due(self) -> None:
@@ -142,7 +143,7 @@ class Synthesizer:
         utterance = self._current
         assert utterance is not None
         self.progress = time.monotonic()
-        started_cpu = time.thread_time()
+        started_cpu = time.process_time()
         outcome: Event
         try:
             completed = self._play(utterance)
@@ -155,7 +156,10 @@ class Synthesizer:
         except Exception as error:
             log.exception("utterance %s failed", request.id)
             outcome = Failed(request.id, request.source, code="internal", message=f"{type(error).__name__}: {error}")
-        utterance.cpu = time.thread_time() - started_cpu
+        if utterance.cancelled and isinstance(outcome, Failed):
+            # A voice that was cut off in the middle of a graph may say so by an error.
+            outcome = Cancelled(request.id, request.source, reason=utterance.cancelled)
+        utterance.cpu = time.process_time() - started_cpu
         self._end(utterance, outcome)
 
     def _end(self, utterance: Utterance, outcome: Event) -> None:

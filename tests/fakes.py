@@ -51,10 +51,13 @@ class FakeVoice:
     overlap: int = 0
     before_chunk: Callable[[int], None] = lambda index: None
     deliveries: list[Delivery] = field(default_factory=list)
+    cut: threading.Event = field(default_factory=threading.Event)
+    """Set when a session is cancelled; `before_chunk` may wait for it."""
     closed: bool = False
 
     def open(self, sentence: Sentence, delivery: Delivery, plan: ChunkPlan) -> FakeSession:
         self.deliveries.append(delivery)
+        self.cut.clear()
         return FakeSession(self, sentence)
 
     def close(self) -> None:
@@ -72,10 +75,15 @@ class FakeSession:
     def overlap(self) -> int:
         return self.voice.overlap
 
+    def cancel(self) -> None:
+        self.voice.cut.set()
+
     def __iter__(self) -> Iterator[AudioChunk]:
         whole = whole_sentence(self.sentence)
         for index, word in enumerate(self.sentence.words):
             self.voice.before_chunk(index)
+            if self.voice.cut.is_set():
+                return
             begin = index * WORD_SAMPLES
             end = min(begin + WORD_SAMPLES + self.overlap, len(whole))
             marks = (Mark(begin, "word", word.text, index), Mark(begin + 400, "viseme", "AH"))

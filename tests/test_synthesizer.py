@@ -247,3 +247,24 @@ def test_an_interrupted_sentence_is_not_remembered() -> None:
     bench.say_in_background(" ".join("word" for _ in range(1000)))
     poll_until(lambda: len(bench.voice.deliveries) == 2)
     bench.synthesizer.cancel("stopped")
+
+
+@pytest.mark.parametrize("by_error", [False, True])
+def test_a_cancel_reaches_into_a_chunk_that_takes_long(by_error: bool) -> None:
+    bench = Bench()
+
+    def compute_for_long(index: int) -> None:
+        if index == 1:
+            assert bench.voice.cut.wait(10)
+            if by_error:
+                raise VoiceError("the graph was cut off")
+
+    bench.voice.before_chunk = compute_for_long
+    thread = bench.say_in_background("a b c")
+    bench.sink.await_written(800)
+    poll_until(lambda: bench.synthesizer.cancel("stopped"))
+    thread.join(5)
+    assert bench.events[-1] == Cancelled("7", "x", "stopped")
+    bench.voice.before_chunk = lambda index: None
+    assert bench.say("a b c")[-1].name == "finished"
+    assert bench.sink.now.written == 2400

@@ -46,6 +46,9 @@ class ToneSession:
     words: int
     overlap: int = 0
 
+    def cancel(self) -> None:
+        pass
+
     def __iter__(self) -> Iterator[AudioChunk]:
         tone = 0.5 * np.sin(np.arange(1600, dtype=np.float32) * 0.3) * np.float32(self.voice.scale)
         for _ in range(self.words):

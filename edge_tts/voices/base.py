@@ -45,13 +45,16 @@ class ChunkPlan:
 
 
 class VoiceSession(Protocol):
-    """One sentence being synthesized. Closing the iterator between two chunks abandons it."""
+    """One sentence being synthesized. Closing the iterator between two chunks abandons it, too."""
 
     @property
     def overlap(self) -> int:
         """Samples of a chunk's end that the next chunk's beginning covers again; 0 where chunks are exact."""
 
     def __iter__(self) -> Iterator[AudioChunk]: ...
+
+    def cancel(self) -> None:
+        """Let the iterator end as soon as it can, also within a chunk. For any thread, at any time."""
 
 
 class Voice(Protocol):
