@@ -35,6 +35,17 @@ def test_a_graph_with_one_file_has_it_for_every_precision(tmp_path: Path) -> Non
     assert bundle.graph("decoder", "int8").name == "decoder.fp32.onnx"
 
 
+def test_only_what_there_is_a_choice_of_is_offered(tmp_path: Path) -> None:
+    voice = write_voice(tmp_path, "a", {"int8": "1"})
+    graphs = json.loads((voice / "voice.json").read_text())["graphs"]
+    flow = [{**graphs["decoder"][0], "precision": "fp16"}]
+    edit(voice, graphs={**graphs, "flow": flow})
+    assert Bundle(voice).precisions() == ("int8",)
+    both = [*graphs["decoder"], {**graphs["decoder"][0], "precision": "fp32"}]
+    edit(voice, graphs={"decoder": both, "flow": flow})
+    assert Bundle(voice).precisions() == ("int8", "fp32")
+
+
 @pytest.mark.parametrize("damage", [b"", b"1 ", b"0"])
 def test_a_damaged_file_is_refused_by_name(tmp_path: Path, damage: bytes) -> None:
     voice = write_voice(tmp_path, "a")

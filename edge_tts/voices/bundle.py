@@ -15,6 +15,7 @@ from edge_tts.request import explain
 MANIFEST = "voice.json"
 
 Precision = Literal["int8", "fp16", "fp32"]
+SMALLEST_FIRST: tuple[Precision, ...] = ("int8", "fp16", "fp32")
 
 
 class _Part(BaseModel):
@@ -120,9 +121,13 @@ class Bundle:
         return path
 
     def precisions(self) -> tuple[Precision, ...]:
-        """The precisions every graph offers, or falls back within, in order of preference."""
-        seen = dict.fromkeys(item.precision for files in self.manifest.graphs.values() for item in files)
-        return tuple(seen)
+        """The precisions there is a choice of, in order of preference; without a choice, the smallest there is."""
+        graphs = self.manifest.graphs.values()
+        choice = dict.fromkeys(item.precision for files in graphs if len(files) > 1 for item in files)
+        if choice:
+            return tuple(choice)
+        present = {item.precision for files in graphs for item in files}
+        return tuple(item for item in SMALLEST_FIRST if item in present)[:1]
 
     def graph(self, name: str, precision: Precision) -> Path:
         """The verified file of a graph in `precision`; a graph with a single file has that one for every precision."""
