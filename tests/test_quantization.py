@@ -21,7 +21,7 @@ from edge_tts.errors import BundleError, ConfigError  # noqa: E402
 from edge_tts.frontend.phonemize import parse_phonemes  # noqa: E402
 from edge_tts.sentence import Sentence  # noqa: E402
 from edge_tts.voices.bundle import Bundle, sha256  # noqa: E402
-from edge_tts.voices.gpt_sovits import load  # noqa: E402
+from edge_tts.voices.registry import load_voice  # noqa: E402
 from tests.gpt_sovits_toy import HOP, INTER, write_bundle  # noqa: E402
 from tools.quantization.calibration import Parts, Utterance, open_parts, sample_sentences, synthesize  # noqa: E402
 from tools.quantization.fp16 import store_half  # noqa: E402
@@ -146,6 +146,8 @@ def test_the_manifest_names_precisions_checksums_and_losses(source: Bundle, quan
     for file in quantized.checksums():
         assert quantized.file(file).exists()
     assert manifest.files == source.manifest.files
+    assert manifest.golden is not None
+    assert manifest.golden.duration_ms == 1000
     quality = manifest.quality["int8"]
     assert {name: quality[name]["snr_db"] > 15 for name in GRAPHS if name != "t2s"} == dict.fromkeys(GRAPHS[1:], True)
     assert quality["t2s"]["snr_db"] > 10
@@ -157,7 +159,8 @@ def test_the_manifest_names_precisions_checksums_and_losses(source: Bundle, quan
 def test_the_runtime_loads_each_precision_and_it_says_the_same(
     source: Bundle, quantized: Bundle, precision: Any
 ) -> None:
-    assert load(quantized, precision, 1).precision == precision
+    # with its golden utterance, which is that of the fp32 voice
+    assert load_voice(quantized, [precision]).precision == precision
     wanted, got = parts_of(source, "fp32"), parts_of(quantized, precision)
     spoken = Utterance(np.array([5, 6, 7, 3]), wanted.styles[1], tuple(range(0, 400, 10)))
     wave = synthesize(wanted.vocoder, spoken)
@@ -232,6 +235,7 @@ def test_where_no_layer_can_be_int8_the_graph_is_float(source: Bundle, tmp_path:
     sentences = short_sentences()[:1]
     manifest = quantize_bundle(source, tmp_path / "all", sentences, Targets(199, 199), progress=silent)
     assert manifest.quality["int8"]["decoder"]["int8_layers"] == 0
+    assert Bundle(tmp_path / "all").precisions() == ("int8",)
     kinds = {node.op_type for node in onnx.load(Bundle(tmp_path / "all").graph("decoder", "int8")).graph.node}
     assert "QuantizeLinear" not in kinds
 

@@ -1,7 +1,7 @@
-"""Turn a GPT-SoVITS voice (s1 .ckpt, s2 .pth, a reference clip with its text) into a bundle for the daemon, in fp32.
+"""Turn a GPT-SoVITS voice (s1 .ckpt, s2 .pth, a reference clip with its text) into a bundle for the daemon.
 
     python -m tools.export_gpt_sovits --gpt voice.ckpt --sovits voice.pth --reference clip.wav --text "What is said." \\
-        --hubert pretrained_models/chinese-hubert-base --out voices/en-nora-gpt_sovits
+        --hubert pretrained_models/chinese-hubert-base --out voices/nora-fp32 --int8 models_int8/en-nora-gpt_sovits
 
 v2, v2Pro and v2ProPlus voices. HuBERT, the speaker model and BERT stay on the workstation: only what they say about the
 reference goes into the bundle. A voice with several styles takes --styles, a JSON file such as
@@ -26,10 +26,13 @@ from pydantic import ValidationError
 from edge_tts.errors import EdgeTtsError, UnknownLanguage
 from edge_tts.frontend.phonemize import phonemizer_for
 from edge_tts.request import explain
+from edge_tts.voices.bundle import Bundle
 from edge_tts.voices.gpt_sovits.phones import phone_ids as spell
 from tools.gpt_sovits.checkpoint import read_gpt, read_sovits
 from tools.gpt_sovits.export import symbols, write_bundle
 from tools.gpt_sovits.reference import BadReference, StyleSource, phone_ids, style_arrays
+from tools.quantization.calibration import sample_sentences
+from tools.quantization.gpt_sovits import Targets, quantize_bundle
 
 
 def read_styles(path: Path) -> dict[str, StyleSource]:
@@ -77,6 +80,11 @@ def reference_phones(source: StyleSource, language: str) -> list[int]:
     return [int(phone) for sentence in sentences for phone in spell(sentence, known)]
 
 
+def folder_size(folder: Path) -> float:
+    """MB of the files in a folder."""
+    return sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gpt", type=Path, required=True, metavar="CKPT", help="s1 model")
@@ -101,6 +109,9 @@ def main() -> None:
     parser.add_argument("--language", default="en-US", help="what the voice speaks (en-US)")
     parser.add_argument("--license", default="not stated", help="licence of the voice")
     parser.add_argument("--description", default="")
+    parser.add_argument(
+        "--int8", type=Path, metavar="DIR", help="also write the voice in INT8 there, see tools.quantize_gpt_sovits"
+    )
     args = parser.parse_args()
     if (args.styles is None) == (args.reference is None):
         parser.error("give either --reference or --styles")
@@ -128,10 +139,12 @@ def main() -> None:
         write_bundle(
             args.out, gpt, sovits, styles, language=args.language, license=args.license, description=args.description
         )
+        print(f"{args.out}: GPT-SoVITS {sovits.version}, {folder_size(args.out):.0f} MB")
+        if args.int8 is not None:
+            quantize_bundle(Bundle(args.out), args.int8, sample_sentences(args.language, None), Targets())
+            print(f"{args.int8}: INT8, {folder_size(args.int8):.0f} MB")
     except EdgeTtsError as error:
         sys.exit(f"error: {error}")
-    size = sum(path.stat().st_size for path in args.out.iterdir())
-    print(f"{args.out}: GPT-SoVITS {sovits.version}, {size / 1e6:.0f} MB; next: tools.quantize_int8")
 
 
 if __name__ == "__main__":

@@ -11,31 +11,14 @@ from __future__ import annotations
 import argparse
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
-from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-Feed = dict[str, npt.NDArray[Any]]
-
-METHODS = {
-    "minmax": quantization.CalibrationMethod.MinMax,
-    "percentile": quantization.CalibrationMethod.Percentile,
-    "entropy": quantization.CalibrationMethod.Entropy,
-}
-
-
-class _Feeds(quantization.CalibrationDataReader):
-    def __init__(self, feeds: Sequence[Feed]) -> None:
-        self._feeds: Iterator[Feed] = iter(feeds)
-
-    def get_next(self) -> Feed | None:
-        return next(self._feeds, None)
+from tools.quantization.int8 import METHODS, Feed, calibrate, write_static
 
 
 def output_projections(model: onnx.ModelProto, ops: Sequence[str]) -> list[str]:
@@ -74,8 +57,6 @@ def quantize(
     `ops` are the operators to quantize; `exclude` are regular expressions of node names that stay float, as do the last
     projections before the outputs when `keep_outputs`. Raises ValueError when there is nothing to calibrate with.
     """
-    if not feeds:
-        raise ValueError("no calibration feeds: activations cannot be scaled")
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
@@ -84,20 +65,8 @@ def quantize(
         kept = [name for name in nodes if any(re.search(pattern, name) for pattern in exclude)]
         if keep_outputs:
             kept += [name for name in output_projections(model, ops) if name not in kept]
-        quantization.quantize_static(
-            prepared,
-            target,
-            _Feeds(feeds),
-            quant_format=quantization.QuantFormat.QDQ,
-            op_types_to_quantize=list(ops),
-            nodes_to_exclude=kept,
-            per_channel=True,
-            activation_type=quantization.QuantType.QUInt8,
-            weight_type=quantization.QuantType.QInt8,
-            calibrate_method=METHODS[method],
-            # A product leaves as float: the sum that follows it needs float, and the output's rounding is saved.
-            extra_options={"OpTypesToExcludeOutputQuantization": [op for op in ops if op in ("MatMul", "Gemm")]},
-        )
+        ranges = calibrate(prepared, feeds, ops, method)
+        write_static(prepared, target, [name for name in nodes if name not in kept], ranges)
     return kept
 
 

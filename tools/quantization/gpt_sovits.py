@@ -15,7 +15,10 @@ import onnx
 from edge_tts.errors import BundleError
 from edge_tts.sentence import Sentence
 from edge_tts.voices.bundle import MANIFEST, Bundle, GraphFile, Manifest, Precision, sha256
+from edge_tts.voices.golden import make_golden
+from edge_tts.voices.gpt_sovits import load
 from edge_tts.voices.gpt_sovits.settings import Array
+from edge_tts.voices.registry import load_voice
 from tools.quantization.calibration import (
     VOCODER_GRAPHS,
     Parts,
@@ -32,6 +35,7 @@ from tools.quantization.recipes import Recipe, candidates, recipe_for
 from tools.quantization.sensitivity import Outcome, Progress, retreat, snr_db
 
 GRAPHS = ("t2s", *VOCODER_GRAPHS)
+GOLDEN = "HH AH0 L OW1 | W ER1 L D ."
 JUDGED = 3
 """Utterances on which losses are measured; all of them calibrate."""
 JUDGED_TOKENS = 30
@@ -94,7 +98,8 @@ def quantize_bundle(
     """Write the INT8 form of a GPT-SoVITS bundle into `folder` (its name is the voice's) and return its manifest.
 
     `keep` adds fp16 (on disk) or fp32 graphs, to fall back on or for devices where INT8 is slow. With `report` every
-    layer's loss goes into `quality`, not only where some had to go back to float. Raises BundleError.
+    layer's loss goes into `quality`, not only where some had to go back to float. Raises BundleError, also when the new
+    voice does not reproduce the golden utterance of the fp32 one.
     """
     if source.manifest.family != "gpt_sovits":
         raise BundleError(f"{source.folder}: a voice of the family {source.manifest.family}, not gpt_sovits")
@@ -131,11 +136,13 @@ def quantize_bundle(
         update={
             "name": folder.resolve().name,
             "graphs": graphs,
-            "golden": None,
+            "golden": make_golden(load(source, "fp32", 1), GOLDEN),
             "quality": {**source.manifest.quality, "int8": quality},
         }
     )
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
+    # what a device checks at each start is checked here first
+    load_voice(Bundle(folder), ["int8"])
     return manifest
 
 

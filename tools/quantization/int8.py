@@ -71,7 +71,8 @@ def write_static(source: Path, target: Path, nodes: Collection[str], ranges: Ten
         nodes_to_quantize=sorted(nodes),
         nodes_to_exclude=[],
         op_types_to_quantize=sorted(kinds),
-        extra_options={},
+        # A product leaves as float: the sum that follows it needs float, and the output's rounding is saved.
+        extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},
     )
     quantizer.quantize_model()
     quantizer.model.save_model_to_file(str(target))
