@@ -30,7 +30,7 @@ _ANYWHERE = word_map(
     """
     etc et cetera; vs versus; approx approximately; dept department; blvd boulevard; ave avenue; hwy highway;
     bldg building; mr mister; mrs missus; avg average; hrs hours; mins minutes; secs seconds; qty quantity;
-    ltd limited; prof professor; sgt sergeant; capt captain; incl including; pls please; thx thanks
+    ltd limited; prof professor; sgt sergeant; capt captain; incl including; pls please; thx thanks; ctrl control
     """
 )
 _BEFORE_NUMBER = word_map(
@@ -48,8 +48,11 @@ _INITIALISM = re.compile(
     r"(?P<letters>[A-Za-z]\.(?:[A-Za-z]\.){1,6}|[A-Za-z](?:\.[A-Za-z]){1,6})(?![\w])(?P<possessive>'s)?"
 )
 _PHD = re.compile(r"Ph\.? ?D\.?(?!\w)")
-_WITH = re.compile(r"(?:w/o|c/o|n/a|N/A|b/c)(?!\w)|w/(?=\s|[A-Za-z]{2})")
-_SLASHED = {"w/o": ["without"], "w/": ["with"], "c/o": ["care", "of"], "n/a": ["not", "applicable"], "b/c": ["because"]}
+_WITH = re.compile(r"(?:w/o|c/o|n/a|N/A|b/c|A/C)(?!\w)|w/(?=\s|[A-Za-z]{2})")
+_SLASHED = {
+    **{"w/o": ["without"], "w/": ["with"], "c/o": ["care", "of"], "n/a": ["not", "applicable"], "b/c": ["because"]},
+    "a/c": ["AC"],
+}
 
 
 def _abbreviation(match: re.Match[str], context: Context) -> list[str] | None:

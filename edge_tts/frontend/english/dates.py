@@ -135,6 +135,10 @@ def _clock(match: re.Match[str], context: Context) -> list[str] | None:
     if hour > 24 or (half and not 1 <= hour <= 12):
         return None
     second = int(match["second"]) if match["second"] else None
+    if match["hour"] == "00" and second is not None and (minutes := int(match["minute"])) + second and not half:
+        parts = [(minutes, "minute"), (second, "second")]
+        spans = [[*cardinal(str(count)), name if count == 1 else name + "s"] for count, name in parts if count]
+        return [*spans[0], *(["and", *spans[1]] if spans[1:] else []), *(["to"] if match["to"] else [])]
     words = time(hour, int(match["minute"]), second or None, half)
     return [*words, *(["UTC"] if match["zulu"] else []), *(["to"] if match["to"] else [])]
 

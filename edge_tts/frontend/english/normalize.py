@@ -46,6 +46,8 @@ _SYMBOLS = tuple(
         (r"(?<!\S)\.(?=[A-Za-z]{2})", "dot"),
         (r"(?<=UTC|GMT)-(?=\d)", "minus"),
         (r"<3(?!\d)|[:;]-?[()DP](?!\w)", ""),
+        (r"(?:(?<=[Pp]ress )|(?<= or ))\*(?!\w)|\*(?= key\b)", "star"),
+        (r"(?:(?<=[Pp]ress )|(?<= or ))#(?!\w)|#(?= key\b)", "pound"),
         (r"#(?=\d)", "number"),
         (r"#(?=[A-Za-z])", "hashtag"),
         (r"'n'(?!\w)", "and"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from edge_tts.frontend.english.numbers import cardinal, digits, fraction, number, ordinal, pairs, year
-from edge_tts.frontend.english.rules import NUMBER, SIGN, Context, Rule, sign
+from edge_tts.frontend.english.rules import NUMBER, PLACES, SIGN, Context, Rule, sign
 
 _CURRENCIES = {
     **{
@@ -49,6 +49,7 @@ _PHONE = re.compile(
 )
 _ORDINAL = re.compile(r"(?P<number>\d{1,3}(?:,\d{3})+|\d{1,9})(?:st|nd|rd|th|ST|ND|RD|TH)(?!\w)")
 _FRACTION = re.compile(r"(?:(?P<whole>\d{1,4})[ -])?(?P<top>\d{1,4})[/⁄](?P<bottom>\d{1,4})(?![\w/]|\.\d)")
+_CHAIN = re.compile(r"\d{1,4}(?:-\d{1,4}){2,9}(?![\w-]|\.\d)")
 _RANGE = re.compile(
     rf"(?P<sign>{SIGN})(?P<first>{NUMBER})(?: ?[–—] ?|-|\.\.\.?)(?P<second>{NUMBER})(?![\w-]|/\d)(?! ?=)"
 )
@@ -131,6 +132,13 @@ def _fraction(match: re.Match[str], context: Context) -> list[str]:
     return [*(cardinal(whole) if whole else []), *cardinal(match["top"]), "slash", *cardinal(match["bottom"])]
 
 
+def _chain(match: re.Match[str], context: Context) -> list[str]:
+    groups = match[0].split("-")
+    if len(match[0]) == 2 * len(groups) - 1:
+        return digits("".join(groups))
+    return [word for group in groups for word in (",", *pairs(group))][1:]
+
+
 def _range(match: re.Match[str], context: Context) -> list[str]:
     first, second = match["first"], match["second"]
     read = year_or_number if len(first) == len(second) == 4 else number
@@ -177,8 +185,10 @@ def _power(match: re.Match[str], context: Context) -> list[str]:
     return [*words, *_exponent(match["power"])]
 
 
-def _scaled(match: re.Match[str], context: Context) -> list[str]:
+def _scaled(match: re.Match[str], context: Context) -> list[str] | None:
     scale = match["scale"]
+    if context.last in PLACES:
+        return None
     return [*sign(match["sign"]), *number(match["number"]), "K" if scale == "K" else _SCALES[scale.lower()]]
 
 
@@ -230,6 +240,7 @@ RULES: tuple[Rule, ...] = (
     (_FRACTION, _fraction),
     (_SCIENTIFIC, _scientific),
     (_POWER, _power),
+    (_CHAIN, _chain),
     (_RANGE, _range),
     (_PRODUCT, _product),
     (_DIMENSIONS, _dimensions),

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from edge_tts.frontend.word_lists import word_set
+
 
 @dataclass
 class Context:
@@ -37,6 +39,11 @@ NUMBER = (
 
 Quantifiers here and in the rules are bounded and alternatives exclusive, so that no text makes a pattern backtrack far.
 """
+PLACES = word_set(
+    "aisle apartment bay building counter desk dock door exit gate lane locker platform room row seat section slot "
+    "stand stop terminal unit zone"
+)
+"""What is numbered with a letter behind: `gate 7A`."""
 SIGN = r"(?:(?<![\w.)])[-−+±])?"
 _SIGNS = {"-": ["minus"], "−": ["minus"], "+": ["plus"], "±": ["plus", "or", "minus"]}
 

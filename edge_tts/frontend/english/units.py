@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from edge_tts.frontend.english.numbers import number
-from edge_tts.frontend.english.rules import NUMBER, SIGN, Context, Rule, sign
+from edge_tts.frontend.english.rules import NUMBER, PLACES, SIGN, Context, Rule, sign
 from edge_tts.frontend.word_lists import word_map, word_set
 
 _PREFIXED = {
@@ -108,6 +108,7 @@ _UNIT_ALONE = re.compile(rf"(?P<unit>{_SYMBOL})(?:/(?P<per>[A-Za-z]{{1,5}}(?:\^?
 _PER = re.compile(rf"(?P<unit>km|m|l|L|kg|g|mg|kWh|MB|GB|ft|gal|mi)/(?P<per>(?:h|s|min|day|L|l|kg|d)(?:\^2)?){_END}")
 _ALONE = re.compile(rf"(?:{'|'.join(ALONE)}){_END}")
 _PER_WORDS = word_set("hour minute second day night week month year person unit")
+_TEMPERATURE = word_set("temp temperature temperatures celsius fahrenheit oven water outside inside")
 _PER_ONE = re.compile(r"/(?P<per>[A-Za-z]{1,6})(?!\w)")
 
 
@@ -141,6 +142,11 @@ def _name(unit: str, per: str | None, *, one: bool) -> list[str] | None:
 
 def _quantity(match: re.Match[str], context: Context) -> list[str] | None:
     unit, value = match["unit"], match["number"]
+    if not match["space"] and len(unit) == 1 and unit.isupper():
+        if context.last in PLACES:
+            return None
+        if unit in "CF" and (match["sign"] or "." in value or not _TEMPERATURE.isdisjoint(context.spoken)):
+            unit = "°" + unit
     if (unit == "K" and not match["space"]) or (match["space"] and unit in _GLUED and not match["per"]):
         return None
     ranged = "first" in match.re.groupindex
