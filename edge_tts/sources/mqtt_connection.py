@@ -37,8 +37,8 @@ MAX_KEPT = 100
 """Messages kept while the broker is away; the oldest is dropped first."""
 MAX_WAITING = 16_000
 """Messages that may wait for a broker that is there but slow: all that a daemon may still have to tell when BEHIND."""
-BEHIND = 2000
-"""Messages waiting for a broker that is there from which on it gives us more than it takes."""
+BEHIND, CAUGHT_UP = 2000, 200
+"""Messages waiting for a broker that is there at which it gives us more than it takes, and at which no longer."""
 WINDOW = 20
 """Messages on their way to the broker and not yet acknowledged."""
 REMEMBERED = 256
@@ -83,6 +83,7 @@ class MqttConnection:
         self._waiting: deque[Outgoing] = deque()
         self._kept: dict[str, Outgoing] = {}
         self._lost = 0
+        self._behind = False
         self._in_flight: dict[int, Outgoing] = {}
         self._handed_over: dict[int, int] = {}
         self._version = V5
@@ -103,7 +104,8 @@ class MqttConnection:
     @property
     def behind(self) -> bool:
         """Whether messages come faster than the answers to them leave."""
-        return self.connected and len(self._waiting) > BEHIND
+        self._behind = self.connected and len(self._waiting) > (CAUGHT_UP if self._behind else BEHIND)
+        return self._behind
 
     def start(self) -> None:
         """Begin to connect, in the background."""

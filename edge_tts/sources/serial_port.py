@@ -34,7 +34,7 @@ STABLE_AFTER = 2.0
 """Seconds after which an open port counts as good and the pauses begin small again."""
 READ_SIZE = 4096
 WRITE_SIZE = 256
-MAX_OUTGOING = 256
+MAX_OUTGOING = 2048
 """Lines waiting for a peer that does not read; the oldest is dropped first."""
 JOIN_TIMEOUT = 3.0
 
