@@ -39,7 +39,7 @@ from tools.pruning.sovits import Sovits
 from tools.pruning.student import StudentModel
 from tools.pruning.t2s import Gpt
 
-HELD_OUT_CLIPS = 20
+HELD_OUT_CLIPS = 12
 
 
 class DistillError(EdgeTtsError, ValueError):
