@@ -226,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EdgeTtsError as error:
         print(f"light_decoder: {error}", file=sys.stderr)
         return 1
-    print(f"{options.bundle}: carries the decoder {NAME!r} now; run tools.quantize_int8 for an INT8 one")
+    print(f"{options.bundle}: carries the decoder {NAME!r} now; run tools.quantize_gpt_sovits for an INT8 one")
     return 0
 
 
