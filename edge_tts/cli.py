@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_tts import __version__
-from edge_tts.errors import ConfigError, EdgeTtsError
+from edge_tts.errors import AudioDeviceError, ConfigError, EdgeTtsError
 
 if TYPE_CHECKING:
     from edge_tts.config import Config
@@ -122,6 +122,7 @@ def run_command(arguments: argparse.Namespace) -> int:
 def say_command(arguments: argparse.Namespace) -> int:
     """edge-ttsd say"""
     from edge_tts.audio.wav_sink import FileSink
+    from edge_tts.events import Failed
     from edge_tts.request import make_request
     from edge_tts.sources.once import OnceSource
     from edge_tts.sources.stdin import StdinSource
@@ -131,6 +132,8 @@ def say_command(arguments: argparse.Namespace) -> int:
     _log_as(config)
     daemon = make_daemon(config, FileSink(arguments.output) if arguments.output else None)
     fields: dict[str, Any] = {"rate": arguments.rate, "pitch": arguments.pitch, "volume": arguments.volume}
+    # A daemon speaks with another voice when its own is missing; who asks for one by name wants that one or none.
+    fields["voice"] = arguments.voice
     if arguments.text == "-":
         lines = StdinSource(sys.stdin.buffer, daemon, fields)
         _speak(daemon, lines)
@@ -138,6 +141,8 @@ def say_command(arguments: argparse.Namespace) -> int:
     fields["ssml" if arguments.ssml else "text"] = arguments.text
     once = OnceSource(make_request(fields, source="once"), daemon)
     _speak(daemon, once)
+    if isinstance(once.outcome, Failed) and once.outcome.code == AudioDeviceError.code and not arguments.output:
+        print("edge-ttsd: `edge-ttsd doctor` says what to do; -o FILE writes a WAV file instead", file=sys.stderr)
     return once.exit_status()
 
 

@@ -61,6 +61,23 @@ def test_say_tells_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.usefixtures("voices")
+def test_say_speaks_with_the_voice_it_was_told_or_not_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "out.wav")
+    assert main(["say", "--voice", "tone", "-o", out, "Hello."]) == 0
+    assert main(["say", "--voice", "nobody", "-o", out, "Hello."]) == 1
+    assert "'nobody' is not installed (installed: tone)" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("voices")
+def test_say_without_a_device_points_to_the_doctor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "taken").write_text("not a folder")
+    assert main(["say", "--device", f"wav:{tmp_path / 'taken'}", "Hello."]) == 1
+    assert "edge-ttsd doctor" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("voices")
 def test_phrases_are_rendered_ahead_of_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
