@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from edge_tts.errors import EdgeTtsError
@@ -50,7 +51,9 @@ def main() -> None:
         source = Bundle(args.source)
         sentences = sample_sentences(source.manifest.language, args.texts)
         targets = Targets(args.target_snr, args.target_logits_snr)
-        manifest = quantize_bundle(source, args.target, sentences, targets, args.keep, args.report)
+        manifest = quantize_bundle(
+            source, args.target, sentences, targets, args.keep, args.report, partial(print, flush=True)
+        )
     except EdgeTtsError as error:
         sys.exit(f"error: {error}")
     before, after = (sum(path.stat().st_size for path in folder.iterdir()) for folder in (args.source, args.target))
