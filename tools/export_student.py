@@ -26,7 +26,8 @@ from edge_tts.voices.bundle import Bundle, GraphFile, Manifest, Precision, Strea
 from edge_tts.voices.envelope import FRAME, POINTS, SAMPLE_RATE
 from edge_tts.voices.golden import make_golden, speak
 from edge_tts.voices.linguistic import SYMBOLS
-from tools.quantize_int8 import Feed, quantize
+from tools.quantization.int8 import Feed
+from tools.quantize_int8 import quantize
 from tools.student_data import Example, load_examples
 from tools.student_model import Block, Student
 
