@@ -77,6 +77,15 @@ def build_parser() -> argparse.ArgumentParser:
     prerender.add_argument("phrases", type=argparse.FileType(encoding="utf-8"), help="a file with a text a line")
     prerender.set_defaults(command=prerender_command)
 
+    bench = commands.add_parser("bench", parents=[common], help="time voices on this machine")
+    bench.add_argument("voices", type=Path, nargs="*", help="voice folders; default: every installed voice")
+    bench.add_argument("--precision", help="apart by commas; default: every one that a voice offers")
+    bench.add_argument(
+        "--yardstick", type=Path, metavar="ONNX", help="a decoder to compare with, timed in the same run"
+    )
+    bench.add_argument("--repeats", type=int, default=7, help="default: 7")
+    bench.set_defaults(command=bench_command)
+
     for name, function, text in (
         ("voices", voices_command, "list the installed voices"),
         ("devices", devices_command, "list the sound devices"),
@@ -156,6 +165,17 @@ def prerender_command(arguments: argparse.Namespace) -> int:
     voices = make_voices(config)
     voice = voices.voice_for(None, None)
     return 1 if prerender(arguments.phrases, front_end, voice, make_renderer(config, voices)) else 0
+
+
+def bench_command(arguments: argparse.Namespace) -> int:
+    """edge-ttsd bench"""
+    from edge_tts.bench import bench_voices
+    from edge_tts.voices.registry import find_bundles, voice_directories
+
+    folders = arguments.voices or find_bundles(voice_directories(read_config(arguments).voice.directory)).values()
+    wanted = arguments.precision.split(",") if arguments.precision else []
+    bench_voices(list(folders), wanted, arguments.yardstick, arguments.repeats)
+    return 0
 
 
 def voices_command(arguments: argparse.Namespace) -> int:

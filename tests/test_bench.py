@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from edge_tts.bench import SENTENCES, bench, print_tables, say
 from edge_tts.voices import student
 from edge_tts.voices.bundle import Bundle
 from edge_tts.voices.student import StudentVoice
-from tools.bench import SENTENCES, bench, print_tables, say
 
 FOLDER = Path(__file__).parents[1] / "models_int8" / "en_US-kathleen-student"
 
