@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from edge_tts import __version__
 from edge_tts.audio.sink import AudioSink
-from edge_tts.errors import AudioDeviceError, EdgeTtsError, QueueFull
+from edge_tts.errors import AudioDeviceError, QueueFull
 from edge_tts.events import Accepted, Cancelled, Event, Failed, Finished, Started, State
 from edge_tts.metrics import Metrics
 from edge_tts.request import Priority, SettingsChange, SpeechRequest
@@ -212,7 +212,8 @@ class Daemon:
     def _deliver(self, event: Event) -> None:
         source = self._sources.get(event.source)
         if source is not None:
-            source.publish(event)
+            with _logged(source):
+                source.publish(event)
         if isinstance(event, Started):
             self._audio_lost = False
         elif isinstance(event, Failed) and event.code == AudioDeviceError.code:
@@ -226,12 +227,14 @@ class Daemon:
     def _report(self) -> None:
         state = self.state()
         for source in self._sources.values():
-            source.report(state)
+            with _logged(source):
+                source.report(state)
 
     def _measure(self) -> None:
         numbers = {**self.metrics.snapshot(), "queued": len(self._requests), "underruns": self._sink.underruns}
         for source in self._sources.values():
-            source.measure(numbers)
+            with _logged(source):
+                source.measure(numbers)
 
     def _emit(self, event: Event) -> None:
         try:
@@ -269,8 +272,15 @@ class Daemon:
         for request_id, name in list(self._unfinished.items()):
             self._deliver(Cancelled(request_id, name, reason="shutdown"))
         for source in reversed(started):
-            try:
+            with _logged(source):
                 source.stop()
-            except EdgeTtsError:
-                log.exception("%s did not stop in order", source.name)
         self._sink.stop()
+
+
+@contextlib.contextmanager
+def _logged(source: RequestSource) -> Iterator[None]:
+    """Let an error in one source be a log entry and not the end of the others."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s failed", source.name)

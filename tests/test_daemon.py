@@ -341,3 +341,15 @@ def test_failures_carry_their_code() -> None:
         failed = bench.source.outcomes("a")["a"]
     assert isinstance(failed, Failed)
     assert failed.code == "nothing_to_say"
+
+
+def test_a_source_that_fails_does_not_end_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("broken pipe")
+
+    with running() as bench:
+        bench.other.report = bench.other.measure = bench.other.publish = fail
+        bench.say("a", source="other")
+        bench.say("b")
+        assert bench.outcomes("b") == {"b": "finished"}
+    assert "other failed" in caplog.text

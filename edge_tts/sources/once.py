@@ -49,5 +49,7 @@ class OnceSource:
         """Nothing is left to stop."""
 
     def exit_status(self) -> int:
-        """0 when the request was spoken to its end."""
+        """0 when the request was spoken to its end, 130 when it was interrupted from the keyboard."""
+        if isinstance(self.outcome, Cancelled):
+            return 130
         return 0 if isinstance(self.outcome, Finished) else 1
