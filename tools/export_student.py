@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from edge_tts.voices import student as runtime
@@ -26,6 +25,7 @@ from edge_tts.voices.bundle import Bundle, GraphFile, Manifest, Precision, Strea
 from edge_tts.voices.envelope import FRAME, POINTS, SAMPLE_RATE
 from edge_tts.voices.golden import make_golden, speak
 from edge_tts.voices.linguistic import SYMBOLS
+from tools.quantization.fp16 import store_half
 from tools.quantization.int8 import Feed
 from tools.quantize_int8 import quantize
 from tools.student_data import Example, load_examples
@@ -225,22 +225,6 @@ def export_graph(module: nn.Module, feed: Feed, outputs: list[str], path: Path) 
     )
 
 
-def halve(source: Path, target: Path) -> None:
-    """Write the graph with its weights stored as fp16; it computes in fp32, after one cast at load."""
-    model = onnx.load(source)
-    casts = []
-    for tensor in list(model.graph.initializer):
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < 256:
-            continue
-        half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name + "_fp16")
-        casts.append(helper.make_node("Cast", [half.name], [tensor.name], name=tensor.name + "_cast", to=1))
-        model.graph.initializer.remove(tensor)
-        model.graph.initializer.append(half)
-    for node in reversed(casts):
-        model.graph.node.insert(0, node)
-    onnx.save(model, target)
-
-
 class Recorder:
     """A session that keeps what it is fed."""
 
@@ -336,7 +320,9 @@ def main() -> None:
             options.float_voice / f"{name}.onnx", options.voice / f"{name}.int8.onnx", recorded[:150], ops=("Gemm",)
         )
         print(f"{name}: calibrated with {len(recorded[:150])} feeds, float: {', '.join(kept)}")
-    halve(options.float_voice / "decoder.onnx", options.voice / "decoder.fp16.onnx")
+    decoder = onnx.load(options.float_voice / "decoder.onnx")
+    store_half(decoder)
+    onnx.save(decoder, options.voice / "decoder.fp16.onnx")
     files = {
         "encoder": [("encoder.int8.onnx", "int8")],
         "decoder": [("decoder.int8.onnx", "int8"), ("decoder.fp16.onnx", "fp16")],
