@@ -44,6 +44,15 @@ def test_pushed_in_any_pieces_gives_the_same_240_samples_a_frame(count: int) -> 
     np.testing.assert_allclose(streamed, whole, atol=1e-6)
 
 
+@pytest.mark.parametrize("count", [1, 2, BATCH, BATCH + 1, 2 * BATCH])
+@pytest.mark.parametrize("last", [0, 1, 5])
+def test_the_last_frames_may_come_with_the_finish(count: int, last: int) -> None:
+    frames = moving(count + last)
+    source = SourceFilter()
+    streamed = np.concatenate([source.push(frames[:count]), source.finish(frames[count:])])
+    np.testing.assert_allclose(streamed, synthesize(frames), atol=1e-6)
+
+
 @pytest.mark.parametrize("hertz", [70.0, 150.0, 400.0])
 def test_voice_has_the_pitch_it_was_given(hertz: float) -> None:
     samples = synthesize(vowel(100, hertz))[4800:-4800]

@@ -89,6 +89,11 @@ def test_blocks_come_in_few_sizes_and_cover_what_is_left() -> None:
             assert size >= remaining or size == student.LARGEST[min(number, 2)]
 
 
+def test_a_short_sentence_is_one_block() -> None:
+    assert block_size(0, student.SHORT) == student.SHORT
+    assert block_size(0, student.SHORT + 1) == BLOCKS[0]
+
+
 def test_shortest_and_longest_sentences_are_spoken(voice: StudentVoice) -> None:
     oh = speak(voice, Sentence((Word("oh", ("OW1",), Break.MAJOR),)))
     assert 0.1 < len(oh) / 24000 < 1.0
@@ -144,8 +149,8 @@ def test_pitch_shifts_f0_and_nothing_else(voice: StudentVoice, semitones: float)
             seen.append(frames.copy())
             return np.zeros(0, np.float32)
 
-        def finish(self) -> np.ndarray:
-            return np.zeros(0, np.float32)
+        def finish(self, frames: np.ndarray) -> np.ndarray:
+            return self.push(frames)
 
     plain = np.concatenate(list(session._parameters(hidden, counts)))
     with pytest.MonkeyPatch.context() as patch:

@@ -78,18 +78,18 @@ class SourceFilter:
     def push(self, frames: Array) -> Array:
         """The samples that are complete once `frames` are known."""
         frames = np.concatenate([self._held, frames])
-        if len(frames) == 0:
-            return np.zeros(0, np.float32)
         self._held = frames[-1:].copy()
-        starts = range(0, len(frames) - 1, BATCH)
-        pieces = [self._synthesize(frames[start : start + BATCH + 1], last=False) for start in starts]
-        return np.concatenate([np.zeros(0, np.float32), *pieces])
+        return self._in_batches(frames, last=False)
 
-    def finish(self) -> Array:
-        """The remaining samples; the last frame is held for its 10 ms and faded out."""
-        if len(self._held) == 0:
-            return np.zeros(0, np.float32)
-        return self._synthesize(np.repeat(self._held, 2, axis=0), last=True)
+    def finish(self, frames: Array | None = None) -> Array:
+        """The remaining samples, those of the last `frames` included; the last one is held for 10 ms and faded out."""
+        frames = self._held if frames is None else np.concatenate([self._held, frames])
+        return self._in_batches(np.concatenate([frames, frames[-1:]]), last=True)
+
+    def _in_batches(self, frames: Array, last: bool) -> Array:
+        starts = range(0, len(frames) - 1, BATCH)
+        pieces = [self._synthesize(frames[start : start + BATCH + 1], last and start == starts[-1]) for start in starts]
+        return np.concatenate([np.zeros(0, np.float32), *pieces])
 
     def _synthesize(self, frames: Array, last: bool) -> Array:
         """Add the sound between the first and the last of `frames` and return what is complete."""

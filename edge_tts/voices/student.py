@@ -31,10 +31,12 @@ Array = npt.NDArray[np.float32]
 BUMPS = 8
 PHONE_BUCKET = 32
 """Phones are padded to a multiple of this, so that the encoder meets few shapes."""
-BLOCKS = (16, 80, 160, 256)
+BLOCKS = (16, 80, 96, 160, 256)
 """Frames that the decoder computes at once: few shapes, and the larger the less context is computed twice."""
 LARGEST = (16, 80, 256)
 """The largest block that may come first, second and from then on: the first sound should not wait."""
+SHORT = 96
+"""Frames up to which a sentence is one block: computing its context once costs less than an early start gains."""
 LEADING, TRAILING = 3, 6
 """Frames of silence at a sentence's edges, whatever the encoder says: the first sound should come at once."""
 
@@ -76,7 +78,8 @@ def positions(counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Arr
 
 def block_size(number: int, remaining: int) -> int:
     """Frames of block `number` when `remaining` are left: the smallest that holds them, within what is allowed."""
-    wanted = min(remaining, LARGEST[min(number, len(LARGEST) - 1)])
+    largest = SHORT if number == 0 and remaining <= SHORT else LARGEST[min(number, len(LARGEST) - 1)]
+    wanted = min(remaining, largest)
     return next(size for size in BLOCKS if size >= wanted)
 
 
@@ -191,8 +194,7 @@ class StudentSession:
         for frames in self._parameters(hidden, counts):
             frames[:, POINTS] += shift[begin : begin + len(frames)]
             begin += len(frames)
-            yield source.push(frames)
-        yield source.finish()
+            yield source.finish(frames) if begin == len(shift) else source.push(frames)
 
     def _parameters(self, hidden: Array, counts: npt.NDArray[np.int64]) -> Iterator[Array]:
         """The sentence's speech parameters in blocks, each exactly what the whole sentence would give."""
