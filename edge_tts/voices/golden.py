@@ -33,13 +33,16 @@ def golden_sentence(phonemes: str) -> Sentence:
     return Sentence((*words, Word(last.text, last.phones, Break.MAJOR)), ending=ending)
 
 
+def repeatable(voice: Voice, sentence: Sentence) -> VoiceSession:
+    """A session that takes the same course on every machine and in every precision."""
+    if isinstance(voice, Rehearsing):
+        return voice.rehearse(sentence)
+    return voice.open(sentence, Delivery(sampling=Sampling(seed=0)), ChunkPlan())
+
+
 def speak(voice: Voice, sentence: Sentence) -> Samples:
     """The whole sentence, shape [n]; chunks must be exact or the overlap is left in place."""
-    if isinstance(voice, Rehearsing):
-        session = voice.rehearse(sentence)
-    else:
-        session = voice.open(sentence, Delivery(sampling=Sampling(seed=0)), ChunkPlan())
-    chunks = [chunk.samples for chunk in session]
+    chunks = [chunk.samples for chunk in repeatable(voice, sentence)]
     return np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
 
 
