@@ -262,12 +262,18 @@ class Daemon:
 
     def _stop(self, started: Sequence[RequestSource]) -> None:
         self._stopping.set()
-        with self._admission:
-            self._requests.close()
+        # Events are carried meanwhile: in a flood, who holds this lock may be waiting for room among them.
+        while not self._admission.acquire(timeout=TICK):
+            self._dispatch(timeout=0.0)
+        self._requests.close()
+        self._admission.release()
         self._synthesizer.cancel("shutdown")
-        if self._worker.is_alive():
-            self._worker.join(JOIN_TIMEOUT)
-        while not self._events.empty():
+        # The worker may be waiting for it, too.
+        deadline = time.monotonic() + JOIN_TIMEOUT
+        while self._worker.is_alive() and time.monotonic() < deadline:
+            self._dispatch(timeout=TICK)
+        # What comes from now on are refusals, so the events there are now hold the last ones of accepted requests.
+        for _ in range(self._events.qsize() // BATCH + 1):
             self._dispatch(timeout=0.0)
         for request_id, name in list(self._unfinished.items()):
             self._deliver(Cancelled(request_id, name, reason="shutdown"))

@@ -83,17 +83,21 @@ class RequestQueue:
 
     def remove(self, request_id: str | None = None) -> list[SpeechRequest]:
         """Take out the waiting requests with this id, or all of them with None."""
-        with self._changed:
-            removed = [item for item in self._waiting if request_id is None or item.id == request_id]
-            self._waiting = [item for item in self._waiting if not any(item is other for other in removed)]
-            return removed
+        return self._take(lambda item: request_id is None or item.id == request_id)
 
     def take_expired(self) -> list[SpeechRequest]:
         """Take out the waiting requests whose time to live is over."""
+        return self._take(lambda item: item.expired)
+
+    def _take(self, wanted: Callable[[SpeechRequest], bool]) -> list[SpeechRequest]:
+        # Each is asked once: one whose time ran out between two looks would be neither taken nor left.
+        taken: list[SpeechRequest] = []
+        left: list[SpeechRequest] = []
         with self._changed:
-            expired = [item for item in self._waiting if item.expired]
-            self._waiting = [item for item in self._waiting if not item.expired]
-            return expired
+            for item in self._waiting:
+                (taken if wanted(item) else left).append(item)
+            self._waiting = left
+        return taken
 
     def close(self) -> None:
         """Let `get` return None from now on."""

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from edge_tts.voices.envelope import POINTS
-from tools.evaluate import CEPSTRA, Row, cepstra, record, table, word_errors
+from tools.edit_distance import edit_distance
+from tools.evaluate import CEPSTRA, Row, cepstra, record, table
 
 scipy = pytest.importorskip("scipy")
 from tools.evaluate import distances, warp  # noqa: E402
@@ -16,7 +17,7 @@ from tools.evaluate import distances, warp  # noqa: E402
     [("a b c", "a b c", 0), ("a b c", "", 3), ("", "a", 1), ("a b c d", "a x c", 2), ("a b", "b a b", 1)],
 )
 def test_word_errors_are_edits(reference: str, heard: str, errors: int) -> None:
-    assert word_errors(reference.split(), heard.split()) == errors
+    assert edit_distance(reference.split(), heard.split()) == errors
 
 
 def test_cepstral_distance_is_in_db_and_blind_to_level() -> None:

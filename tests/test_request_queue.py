@@ -105,6 +105,15 @@ def test_expired_requests_are_taken_out() -> None:
     assert order(queue) == "b"
 
 
+def test_a_request_that_expires_while_the_queue_is_searched_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = RequestQueue()
+    queue.put(say("a", ttl=60))
+    looks = iter([False, True, True])
+    monkeypatch.setattr(SpeechRequest, "expired", property(lambda request: next(looks)))
+    first = queue.take_expired()
+    assert len(first) + len(queue) == 1
+
+
 def test_closing_wakes_whoever_waits() -> None:
     queue = RequestQueue()
     got: list[object] = []

@@ -31,6 +31,7 @@ from edge_tts.voices.base import Voice
 from edge_tts.voices.bundle import MANIFEST, Bundle
 from edge_tts.voices.golden import speak
 from edge_tts.voices.registry import load_voice
+from tools.edit_distance import edit_distance
 from tools.prepare_corpus import Take, analyse, held_out_takes, read_takes
 
 Samples = npt.NDArray[np.float32]
@@ -71,16 +72,6 @@ class Recognizer:
         self._decoder.end_utt()
         hypothesis = self._decoder.hyp()
         return hypothesis.hypstr.split() if hypothesis else []
-
-
-def word_errors(reference: list[str], heard: list[str]) -> int:
-    """Levenshtein distance in words."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(reference, 1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(heard, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
-    return row[-1]
 
 
 def cepstra(envelope: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -249,7 +240,7 @@ def evaluate(
             scores = mos(low)
             heard = recognize(low)
             row.words += len(text.split())
-            row.errors += word_errors(text.split(), heard)
+            row.errors += edit_distance(text.split(), heard)
             wide = soxr.resample(samples, rate, 24_000) if rate != 24_000 else samples
             features = analyse(np.ascontiguousarray(wide, dtype=np.float64))
             level = features["env"].mean(axis=1)

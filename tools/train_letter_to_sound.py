@@ -28,6 +28,7 @@ from torch.nn import functional
 
 from edge_tts.frontend.english.inflect import derive
 from edge_tts.frontend.letter_to_sound import LetterToSound
+from tools.edit_distance import edit_distance
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "edge_tts" / "frontend" / "data" / "en_us_letters.onnx"
@@ -239,23 +240,13 @@ def load(network: Network, path: Path) -> None:
     network.load_state_dict(state)
 
 
-def distance(a: Chunk, b: Chunk) -> int:
-    """Levenshtein distance between two sequences of phones."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        diagonal, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
-    return row[-1]
-
-
 def evaluate(name: str, read: Callable[[str], Chunk], words: dict[str, list[Chunk]]) -> None:
     """Print word and phone error rates; of several listed pronunciations the nearest counts."""
     for kind, view in (("with stress", lambda phone: phone), ("without stress", bare)):
         wrong = errors = total = 0
         for word, listed in words.items():
             guess = tuple(map(view, read(word)))
-            best = min((distance(guess, tuple(map(view, phones))), len(phones)) for phones in listed)
+            best = min((edit_distance(guess, tuple(map(view, phones))), len(phones)) for phones in listed)
             wrong += best[0] > 0
             errors += best[0]
             total += best[1]
